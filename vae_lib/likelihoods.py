@@ -1,0 +1,102 @@
+"""p(x given z): what the decoder's output means, and how probable it makes an image.
+
+A likelihood turns the decoder's parameters (one number a pixel and channel) into a log-probability
+a pixel. Anything here is per pixel; `losses` sums over pixels. All values are in nats.
+"""
+
+from __future__ import annotations
+
+import math
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="vae_lib")
+class Bernoulli(keras.layers.Layer):
+    """Each pixel is a coin with p(x = 1 given z) = sigmoid(logit); equation (2.3).
+
+    The parameters are logits. Pixels must lie in 0..1. A grey pixel x counts as x of a one and
+    1 - x of a zero: the cross-entropy, which is never below the entropy of x itself.
+    """
+
+    unit_interval = True
+
+    def log_prob(self, x, parameters):
+        """log p(x given z) for each pixel, in nats, at most 0; the shape of x."""
+        # x log s(l) + (1 - x) log(1 - s(l)), where the large terms cancel on paper, not in floats
+        return x * parameters - ops.softplus(parameters)
+
+    def mean(self, parameters):
+        """E[x given z] = sigmoid(logits), in 0..1."""
+        return ops.sigmoid(parameters)
+
+
+@keras.saving.register_keras_serializable(package="vae_lib")
+class Gaussian(keras.layers.Layer):
+    """Each pixel is normal around the decoder's output, with deviation sigma; equation (2.4).
+
+    The parameters are the means, without bounds. `sigma` is a positive number (fixed),
+    "learned" (one number for all pixels) or "per_pixel" (one for each pixel and channel); the
+    learned ones start at 1 and never fall below `min_sigma`, through a soft floor on log sigma
+    after Rybkin, Daniilidis and Levine (2021), "Simple and Effective VAE Training with Calibrated
+    Decoders": without it a pixel that is constant in the training data has an unbounded density.
+    """
+
+    unit_interval = False
+
+    def __init__(self, sigma: float | str = "learned", min_sigma: float = 0.01, **kwargs):
+        fixed = isinstance(sigma, (int, float)) and not isinstance(sigma, bool)
+        if sigma not in ("learned", "per_pixel") and not (fixed and 0 < sigma < math.inf):
+            raise ValueError(
+                f"sigma is {sigma!r}; expected a positive number, 'learned' or 'per_pixel'"
+            )
+        if not 0 < min_sigma < 1:
+            raise ValueError(f"min_sigma is {min_sigma!r}; expected a number between 0 and 1")
+        super().__init__(**kwargs)
+        self._sigma, self.min_sigma = sigma, min_sigma
+
+    def build(self, data_shape: tuple[int, ...]) -> None:
+        """Create the learned sigma for data of shape (height, width, channels) or (features,)."""
+        if not isinstance(self._sigma, str):
+            return
+        floor = math.log(self.min_sigma)
+        start = math.log(math.expm1(-floor))  # so that log_sigma is 0 and sigma 1 at the start
+        self.raw_log_sigma = self.add_weight(
+            shape=tuple(data_shape) if self._sigma == "per_pixel" else (),
+            initializer=keras.initializers.Constant(start),
+            name="raw_log_sigma",
+        )
+
+    @property
+    def log_sigma(self):
+        """log sigma: a scalar, or the shape of one image for "per_pixel"."""
+        if not isinstance(self._sigma, str):
+            return ops.log(float(self._sigma))
+        return math.log(self.min_sigma) + ops.softplus(self.raw_log_sigma)
+
+    def log_prob(self, x, parameters):
+        """log density of x given z for each pixel, in nats (above 0 where sigma is small)."""
+        standardised = (x - parameters) * ops.exp(-self.log_sigma)
+        return -0.5 * (math.log(2 * math.pi) + standardised**2) - self.log_sigma
+
+    def mean(self, parameters):
+        """E[x given z]: the parameters themselves."""
+        return parameters
+
+    def get_config(self):
+        """Arguments for `from_config`."""
+        return {**super().get_config(), "sigma": self._sigma, "min_sigma": self.min_sigma}
+
+
+def get(likelihood: str | keras.layers.Layer) -> keras.layers.Layer:
+    """A likelihood from its name ("bernoulli", "gaussian"), or the object itself."""
+    if isinstance(likelihood, (Bernoulli, Gaussian)):
+        return likelihood
+    if likelihood == "bernoulli":
+        return Bernoulli()
+    if likelihood == "gaussian":
+        return Gaussian()
+    raise ValueError(
+        f"likelihood is {likelihood!r}; expected 'bernoulli', 'gaussian', or an object of theirs"
+    )

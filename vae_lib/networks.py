@@ -1,0 +1,94 @@
+"""Encoder and decoder builders: plain functional Keras models, each other's mirror image.
+
+An encoder maps x to [mean, log_var] of q(z given x), each (n, latent_dim). A decoder maps z to the
+parameters of p(x given z), one number for each number of x, with no activation on top.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import keras
+from keras import layers
+
+
+def conv_encoder(
+    data_shape: Sequence[int], latent_dim: int, hidden: Sequence[int] = (32, 64), stride: int = 2
+) -> keras.Model:
+    """Convolutions with `hidden` filters, each dividing the size by `stride`; then two heads."""
+    _check_conv(data_shape, latent_dim, hidden, stride)
+    x = inputs = keras.Input(tuple(data_shape), name="x")
+    for filters in hidden:
+        x = layers.Conv2D(filters, 3, strides=stride, padding="same", activation="relu")(x)
+    return _heads(inputs, layers.Flatten()(x), latent_dim)
+
+
+def conv_decoder(
+    data_shape: Sequence[int], latent_dim: int, hidden: Sequence[int] = (32, 64), stride: int = 2
+) -> keras.Model:
+    """The encoder backwards: a dense layer to the smallest map, then transposed convolutions."""
+    _check_conv(data_shape, latent_dim, hidden, stride)
+    height, width, channels = data_shape
+    small = (height // stride ** len(hidden), width // stride ** len(hidden), hidden[-1])
+    inputs = keras.Input((latent_dim,), name="z")
+    x = layers.Reshape(small)(layers.Dense(math.prod(small), activation="relu")(inputs))
+    for filters in reversed(hidden[:-1]):
+        x = layers.Conv2DTranspose(filters, 3, strides=stride, padding="same", activation="relu")(x)
+    x = layers.Conv2DTranspose(channels, 3, strides=stride, padding="same", name="parameters")(x)
+    return keras.Model(inputs, x, name="decoder")
+
+
+def dense_encoder(
+    data_shape: Sequence[int], latent_dim: int, hidden: Sequence[int] = (256,)
+) -> keras.Model:
+    """Fully connected layers with `hidden` units, for data of any shape; then two heads."""
+    _check_sizes(data_shape, latent_dim, hidden)
+    inputs = keras.Input(tuple(data_shape), name="x")
+    x = layers.Flatten()(inputs)
+    for units in hidden:
+        x = layers.Dense(units, activation="relu")(x)
+    return _heads(inputs, x, latent_dim)
+
+
+def dense_decoder(
+    data_shape: Sequence[int], latent_dim: int, hidden: Sequence[int] = (256,)
+) -> keras.Model:
+    """The dense encoder backwards. With `hidden=()` it is linear: z W + b."""
+    _check_sizes(data_shape, latent_dim, hidden)
+    x = inputs = keras.Input((latent_dim,), name="z")
+    for units in reversed(hidden):
+        x = layers.Dense(units, activation="relu")(x)
+    x = layers.Dense(math.prod(data_shape), name="parameters")(x)
+    return keras.Model(inputs, layers.Reshape(tuple(data_shape))(x), name="decoder")
+
+
+def _heads(inputs, x, latent_dim: int) -> keras.Model:
+    mean = layers.Dense(latent_dim, name="mean")(x)
+    log_var = layers.Dense(latent_dim, name="log_var")(x)
+    return keras.Model(inputs, [mean, log_var], name="encoder")
+
+
+def _check_sizes(data_shape: Sequence[int], latent_dim: int, hidden: Sequence[int]) -> None:
+    if not isinstance(latent_dim, int) or latent_dim < 1:
+        raise ValueError(f"latent_dim is {latent_dim!r}; expected a whole number of at least 1")
+    for name, sizes in (("data_shape", data_shape), ("hidden", hidden)):
+        if not all(isinstance(size, int) and size >= 1 for size in sizes):
+            raise ValueError(f"{name} is {tuple(sizes)}; expected whole numbers of at least 1")
+
+
+def _check_conv(
+    data_shape: Sequence[int], latent_dim: int, hidden: Sequence[int], stride: int
+) -> None:
+    _check_sizes(data_shape, latent_dim, hidden)
+    if len(data_shape) != 3 or len(hidden) == 0 or not isinstance(stride, int) or stride < 1:
+        raise ValueError(
+            f"data_shape is {tuple(data_shape)}, hidden is {tuple(hidden)}, stride is {stride!r}; "
+            "expected (height, width, channels), at least one layer, and a stride of at least 1"
+        )
+    total = stride ** len(hidden)
+    if data_shape[0] % total or data_shape[1] % total:
+        raise ValueError(
+            f"data_shape is {tuple(data_shape)}; {len(hidden)} layers of stride {stride} expect a "
+            f"height and a width that {total} divides"
+        )
