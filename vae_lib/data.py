@@ -206,7 +206,7 @@ def _split(
     anomaly = _class_list(anomaly, "anomaly", known, otherwise=normal)
     if both := sorted(set(normal) & set(anomaly)):
         raise ValueError(f"anomaly is {anomaly} and normal is {normal}; {both} cannot be both")
-    if not (0 < calibration and 0 < validation and calibration + validation < 1):
+    if min(calibration, validation) <= 0 or calibration + validation >= 1:
         shares = f"calibration is {calibration} and validation is {validation}"
         raise ValueError(f"{shares}; expected two positive shares with a sum below 1")
 

@@ -28,7 +28,7 @@ def kl_divergence(mean, log_var):
 
 
 def elbo(reconstruction, kl, beta: float = 1.0):
-    """Evidence lower bound, -reconstruction - beta kl: for beta = 1 at most log p(x); equation (2.7).
+    """Evidence lower bound -reconstruction - beta kl, at most log p(x) if beta = 1; equation (2.7).
 
     Training minimises its negative. beta other than 1: Higgins et al. (2017), beta-VAE.
     """

@@ -107,7 +107,7 @@ class VAE(keras.Model):
         return self.decode(self.encode(x)[0], apply_sigmoid=True)
 
     def call(self, x, training: bool = False):
-        """One pass with one noise sample: a dict of mean, log_var, z and parameters of p(x given z)."""
+        """One pass with one noise sample: a dict of mean, log_var, z and decoder parameters."""
         mean, log_var = self.encode(x)
         z = self.reparameterize(mean, log_var, seed=None if training else EVALUATION_SEED)
         return {"mean": mean, "log_var": log_var, "z": z, "parameters": self.decode(z)}
@@ -131,7 +131,7 @@ class VAE(keras.Model):
         return self.reconstruct(x)
 
     def fit(self, x=None, *args, **kwargs):
-        """As in Keras; x is an array (n, *data_shape) or a tf.data.Dataset of batches. No targets."""
+        """As in Keras; x is an array (n, *data_shape) or a tf.data.Dataset of batches."""
         self._check(x)
         if kwargs.get("validation_data") is not None:
             self._check(kwargs["validation_data"], "validation_data")
