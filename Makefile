@@ -1,0 +1,95 @@
+# `make help` lists the commands. All that they write stays in this folder.
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+JOBS ?= 2
+PORT ?= 8000
+PY := .venv/bin/python
+
+# What these tools would write into the home directory goes into .work instead.
+export IPYTHONDIR := $(CURDIR)/.work/ipython
+export JUPYTER_CONFIG_DIR := $(CURDIR)/.work/jupyter/config
+export JUPYTER_DATA_DIR := $(CURDIR)/.work/jupyter/data
+export JUPYTER_RUNTIME_DIR := $(CURDIR)/.work/jupyter/runtime
+export JUPYTERLAB_SETTINGS_DIR := $(CURDIR)/.work/jupyter/settings
+export JUPYTERLAB_WORKSPACES_DIR := $(CURDIR)/.work/jupyter/workspaces
+export KERAS_HOME := $(CURDIR)/.work/keras
+export MPLCONFIGDIR := $(CURDIR)/.work/matplotlib
+export HYPOTHESIS_STORAGE_DIRECTORY := $(CURDIR)/.work/hypothesis
+export TF_CPP_MIN_LOG_LEVEL := 3
+
+help: ## list these commands
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name words; \
+	do printf '  make %-14s %s\n' "$$name" "$$words"; done
+
+book: .venv/.installed ## build the site and print the address to open
+	@$(PY) tools/build_site.py
+
+test: .venv/.installed ## unit tests, every chapter with its numbers compared, checks of the pages
+	@$(PY) -m pytest -q -n $(JOBS) --dist loadfile
+
+execute: .venv/.installed ## run chapters anew: all, or CHAPTER=04; FRESH=1 redraws every figure
+	@$(PY) tools/execute.py $(if $(FRESH),--fresh) $(CHAPTER)
+
+serve: book ## build the site and serve it on PORT=8000
+	@echo "Open http://127.0.0.1:$(PORT)/ (Ctrl-C stops)"
+	@$(PY) -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
+
+lab: .venv/.installed ## open the chapters in JupyterLab
+	@$(PY) -m jupyter lab --notebook-dir=chapters
+
+lint: .venv/.installed ## tidy the code, notebooks included, with ruff
+	@$(PY) -m ruff format . && $(PY) -m ruff check --fix .
+
+test-alone: .venv/.installed ## Colab's way: each notebook alone, vae_lib from its wheel
+	@$(PY) tools/run_alone.py
+
+test-threads: .venv/.installed ## the chapters with one thread, then with two
+	@for n in 1 2; do echo "Threads: $$n"; \
+	TF_NUM_INTRAOP_THREADS=$$n TF_NUM_INTEROP_THREADS=$$n OMP_NUM_THREADS=$$n \
+	$(PY) -m pytest -q chapters || exit 1; done
+
+test-oldest: .venv-oldest/.installed ## unit tests and chapters with the oldest TensorFlow and Keras
+	@.venv-oldest/bin/python -m pytest -q -n $(JOBS) --dist loadfile tests/unit chapters
+
+repository: .venv/.installed ## set the repository's address everywhere: URL=https://github.com/me/my-book
+	@$(PY) tools/set_repository.py "$(URL)"
+
+COMPILE = .work/uv/bin/uv pip compile -q --universal --generate-hashes --python-version 3.10 \
+	--custom-compile-command 'make lock' $(if $(UPGRADE),--upgrade) pyproject.toml
+
+lock: .work/uv/bin/uv ## pin again what pyproject.toml asks for; UPGRADE=1 takes the newest versions
+	@$(COMPILE) --extra book -o requirements.txt
+	@$(COMPILE) --group oldest -o requirements-oldest.txt
+
+clean: ## remove what was built, but not the environments
+	rm -rf _build .work build dist vae_lib.egg-info .hypothesis
+
+distclean: clean ## remove the environments too
+	rm -rf .venv .venv-oldest
+
+# An environment is complete when its stamp names this very folder: a moved clone makes it anew.
+ifneq "$(shell cat .venv/.installed 2>/dev/null)" "$(CURDIR)/.venv"
+.venv/.installed: moved
+endif
+ifneq "$(shell cat .venv-oldest/.installed 2>/dev/null)" "$(CURDIR)/.venv-oldest"
+.venv-oldest/.installed: moved
+endif
+
+need-python:
+	@command -v "$(PYTHON)" >/dev/null || { echo "'$(PYTHON)' is not found: install Python 3.10\
+	to 3.13, or name one with 'make PYTHON=/path/to/python …'." >&2; exit 1; }
+
+.venv/.installed: requirements.txt pyproject.toml | need-python
+	@"$(PYTHON)" tools/environment.py .venv requirements.txt
+
+.venv-oldest/.installed: requirements-oldest.txt pyproject.toml | need-python
+	@"$(PYTHON)" tools/environment.py --newest 3.12 .venv-oldest requirements-oldest.txt
+
+.work/uv/bin/uv: | need-python
+	@"$(PYTHON)" -m venv .work/uv && .work/uv/bin/python -m pip install -q uv
+
+.PHONY: help book test execute serve lab lint test-alone test-threads test-oldest repository lock \
+	clean distclean moved need-python

@@ -1,0 +1,28 @@
+"""Build the site from the committed notebooks, every Sphinx warning an error."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = ROOT / "_build" / "html"
+
+
+def build(root: Path = ROOT) -> subprocess.CompletedProcess:
+    """Build `root` from scratch: a second Sphinx run would forget the warnings of the first."""
+    shutil.rmtree(root / "_build", ignore_errors=True)
+    command = ["jupyter-book", "build", "--all", "-W", "-n", "--keep-going", "-q", "."]
+    program = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()"]
+    return subprocess.run(
+        program + command[1:], cwd=root, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+
+
+if __name__ == "__main__":
+    result = build()
+    if result.returncode:
+        sys.exit(result.stdout)
+    print(f"The book is built. Open {(PAGES / 'index.html').as_uri()}")

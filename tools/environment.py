@@ -1,0 +1,95 @@
+"""Make a virtual environment from a lock file: `python3 tools/environment.py .venv LOCK`.
+
+Runs on the reader's own Python, which may be too old: so it parses on Python 3.6 and needs
+nothing but the standard library. Whatever goes wrong ends in one sentence.
+"""
+
+import importlib.util
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+OLDEST, NEWEST = (3, 10), (3, 13)
+LOG = Path(".work", "pip.log")
+NO_NETWORK = re.compile(
+    "Failed to establish a new connection|NewConnectionError|Max retries exceeded|ReadTimeout|"
+    "name resolution|NameResolutionError|ConnectTimeout|ProxyError|Network is unreachable"
+)
+
+
+def python_problem(newest: tuple) -> str:
+    """Say in one sentence why this Python cannot serve, or nothing."""
+    version = sys.version_info[:2]
+    if not OLDEST <= version <= newest:
+        oldest_name, newest_name, name = (f"{a}.{b}" for a, b in (OLDEST, newest, version))
+        return (
+            f"Python {oldest_name} to {newest_name} is needed (TensorFlow has wheels for these), "
+            f"and {sys.executable} is {name}: name another with 'make PYTHON=/path/to/python …'."
+        )
+    for module in ("venv", "ensurepip"):
+        if importlib.util.find_spec(module) is None:
+            return (
+                f"{sys.executable} lacks the module '{module}', which makes virtual environments: "
+                "install it (on Debian and Ubuntu: apt install python3-venv)."
+            )
+    return ""
+
+
+def pip(python: Path, *arguments: str) -> str:
+    """Run pip with its words in the log file; return what went wrong as one sentence, or nothing."""
+    command = [str(python), "-m", "pip", "--disable-pip-version-check", "install", "--no-input"]
+    with LOG.open("w", encoding="utf-8") as log:
+        code = subprocess.call([*command, *arguments], stdout=log, stderr=subprocess.STDOUT)
+    if code == 0:
+        return ""
+    words = LOG.read_text(encoding="utf-8", errors="replace")
+    if NO_NETWORK.search(words):
+        return f"No Python package registry could be reached: is there a network? (Log: {LOG})"
+    errors = re.findall("^ERROR: (.*)", words, flags=re.MULTILINE)
+    return f"pip could not install {arguments[-1]}: {(errors or ['no reason given'])[-1]} (Log: {LOG})"
+
+
+def make(folder: Path, lock: Path) -> str:
+    """Make or update the environment; return what went wrong as one sentence, or nothing."""
+    import venv  # here, since python_problem() must be able to say that there is none
+
+    stamp = folder / ".installed"
+    home = str(folder.resolve())
+    if stamp.exists() and stamp.read_text(encoding="utf-8") == home:
+        stamp.unlink()
+    else:  # half made, or moved: the scripts inside hold the old path
+        shutil.rmtree(str(folder), ignore_errors=True)
+        try:
+            venv.create(str(folder), with_pip=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            return f"No virtual environment could be made in {folder}: {error}."
+
+    print(f"Installing {lock} into {folder}: minutes and 3 GB the first time.", flush=True)
+    LOG.parent.mkdir(exist_ok=True)
+    python = folder / ("Scripts" if sys.platform == "win32" else "bin") / "python"
+    problem = pip(python, "--require-hashes", "-r", str(lock))
+    # vae_lib itself, from this clone: no network, and edits take effect at once.
+    problem = problem or pip(
+        python, "--no-deps", "--no-build-isolation", "--no-index", "--editable", "."
+    )
+    if not problem:
+        stamp.write_text(home, encoding="utf-8")
+    return problem
+
+
+def main(arguments: list) -> str:
+    newest = NEWEST
+    if arguments[0] == "--newest":
+        newest, arguments = tuple(int(part) for part in arguments[1].split(".")), arguments[2:]
+    folder, lock = (Path(argument) for argument in arguments)
+    return python_problem(newest) or make(folder, lock)
+
+
+if __name__ == "__main__":
+    try:
+        sentence = main(sys.argv[1:])
+    except KeyboardInterrupt:
+        sentence = "Stopped: the environment is half made, and the next make mends it."
+    sys.exit(sentence or 0)
