@@ -38,7 +38,7 @@ def python_problem(newest: tuple) -> str:
 
 
 def pip(python: Path, *arguments: str) -> str:
-    """Run pip with its words in the log file; return what went wrong as one sentence, or nothing."""
+    """Run pip, its words in the log file; return what went wrong in one sentence, or nothing."""
     command = [str(python), "-m", "pip", "--disable-pip-version-check", "install", "--no-input"]
     with LOG.open("w", encoding="utf-8") as log:
         code = subprocess.call([*command, *arguments], stdout=log, stderr=subprocess.STDOUT)
@@ -48,7 +48,9 @@ def pip(python: Path, *arguments: str) -> str:
     if NO_NETWORK.search(words):
         return f"No Python package registry could be reached: is there a network? (Log: {LOG})"
     errors = re.findall("^ERROR: (.*)", words, flags=re.MULTILINE)
-    return f"pip could not install {arguments[-1]}: {(errors or ['no reason given'])[-1]} (Log: {LOG})"
+    return (
+        f"pip could not install {arguments[-1]}: {(errors or ['no reason given'])[-1]} (Log: {LOG})"
+    )
 
 
 def make(folder: Path, lock: Path) -> str:

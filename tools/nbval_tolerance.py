@@ -9,6 +9,7 @@ import os
 
 import pytest
 from nbval.plugin import IPyNbCell
+
 from notebook_compare import differences, tolerance_of, without_stderr
 
 # TensorFlow's greetings on stderr differ between machines and would fail every first cell.

@@ -45,7 +45,7 @@ class Tolerance:
 
 
 def tolerance_of(cell: Mapping, notebook: Mapping) -> Tolerance:
-    """The cell's tags (`rtol=0.05`) over the notebook's metadata (`tolerance`) over the defaults."""
+    """The cell's tags (`rtol=0.05`), else the notebook's metadata `tolerance`, else defaults."""
     chosen = {key: float(value) for key, value in notebook.get("tolerance", {}).items()}
     for tag in cell.get("metadata", {}).get("tags", []):
         name, equals, value = tag.partition("=")
@@ -153,8 +153,7 @@ def _text_differences(committed: str, computed: str, tolerance: Tolerance) -> li
         allowed = tolerance.allowed(old, new)
         if not _close(_value(old), _value(new), allowed):
             found.append(
-                f"number {index}: committed {old}, computed {new}, "
-                f"allowed difference {allowed:.3g}"
+                f"number {index}: committed {old}, computed {new}, allowed difference {allowed:.3g}"
             )
     return found
 

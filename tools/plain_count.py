@@ -1,4 +1,4 @@
-"""pytest plugin: the last line is a plain count, `N passed, N failed`, whatever else was printed."""
+"""pytest plugin: the last line is a plain count, `N passed, N failed`."""
 
 from __future__ import annotations
 
