@@ -1,4 +1,8 @@
-"""pytest plugin: nbval compares numbers with a tolerance, and never passes a cell that was not run.
+"""pytest plugin: what nbval lacks for this book.
+
+- Numbers are compared with a tolerance (`notebook_compare.py`).
+- A cell that was never run fails; nbval would pass it.
+- The Python code in the exercises' solutions runs too, in the chapter's kernel after its last cell.
 
 `conftest.py` loads it, so it holds for `make test` and for `pytest chapters/01_anomalies.ipynb`.
 """
@@ -6,14 +10,23 @@
 from __future__ import annotations
 
 import os
+import re
+from collections import defaultdict
+from collections.abc import Iterator
 
 import pytest
-from nbval.plugin import IPyNbCell
+from nbformat.v4 import new_code_cell
+from nbval.plugin import IPyNbCell, IPyNbFile
 
 from notebook_compare import differences, tolerance_of, without_stderr
 
 # TensorFlow's greetings on stderr differ between machines and would fail every first cell.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+SOLUTION = re.compile(r"<details>.*?</details>", re.DOTALL)
+PYTHON = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+
+collect_cells = IPyNbFile.collect
 
 
 def compare_outputs(self: IPyNbCell, test: list, ref: list, **_: object) -> bool:
@@ -25,11 +38,28 @@ def compare_outputs(self: IPyNbCell, test: list, ref: list, **_: object) -> bool
     return not self.comparison_traceback
 
 
+def collect(self: IPyNbFile) -> Iterator[IPyNbCell]:
+    """Take the place of `IPyNbFile.collect`: the cells, then the solutions' code."""
+    cells = list(collect_cells(self))
+    yield from cells
+    prose = "\n\n".join(cell.source for cell in self.nb.cells if cell.cell_type == "markdown")
+    for number, solution in enumerate(SOLUTION.findall(prose), start=1):
+        if code := "\n".join(PYTHON.findall(solution)):
+            yield IPyNbCell.from_parent(
+                self,
+                name=f"Solution {number}",
+                cell_num=len(cells) + number - 1,
+                cell=new_code_cell(code),
+                options=defaultdict(bool),  # run it, compare nothing
+            )
+
+
 def pytest_configure() -> None:
     IPyNbCell.compare_outputs = compare_outputs
+    IPyNbFile.collect = collect
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """nbval passes a code cell that has no execution count; here it fails."""
-    if isinstance(item, IPyNbCell) and item.cell.source.strip() and not item.cell.execution_count:
-        item.raise_cell_error("The committed notebook has this cell unexecuted: run make execute")
+    never_run = isinstance(item, IPyNbCell) and item.cell.execution_count is None
+    if never_run and item.cell.source.strip() and not item.name.startswith("Solution"):
+        item.raise_cell_error("This cell was never run: run make execute")

@@ -168,6 +168,6 @@ def _value(text: str) -> float:
 
 
 def _close(old: float, new: float, allowed: float) -> bool:
-    if math.isnan(old) or math.isnan(new):
-        return math.isnan(old) and math.isnan(new)
-    return old == new or abs(old - new) <= allowed
+    if math.isfinite(old) and math.isfinite(new):
+        return abs(old - new) <= allowed
+    return old == new or (math.isnan(old) and math.isnan(new))
