@@ -22,9 +22,10 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from nbformat import NotebookNode
 
 from notebook_compare import coalesce, differences, tolerance_of, without_stderr
-from notebook_files import code_cells, find, fingerprint, read, tags, write_text
+from notebook_files import ROOT, code_cells, find, fingerprint, read, tags, write_text
 
 LONGEST = 90  # seconds that a chapter may take on two cores
+KERNEL_LOG = ROOT / ".work" / "kernel.log"  # what the kernel says of itself
 RUN_TIME = re.compile(r"(\*\*Run time:\*\* under )\d+( s)")
 
 
@@ -40,11 +41,11 @@ def run(notebook: NotebookNode, folder: Path) -> float:
         kernel_name="python3",
         resources={"metadata": {"path": str(folder)}},
         record_timing=False,
-        extra_arguments=["--IPKernelApp.log_level=ERROR"],
     )
+    KERNEL_LOG.parent.mkdir(exist_ok=True)
     total, count = len(code_cells(notebook)), 0
     start = time.perf_counter()
-    with client.setup_kernel():
+    with KERNEL_LOG.open("w") as log, client.setup_kernel(stderr=log):
         for index, cell in enumerate(notebook.cells):
             if cell.cell_type != "code" or not cell.source.strip():
                 continue

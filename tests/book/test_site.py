@@ -1,0 +1,73 @@
+"""The site builds without a warning, needs no other host, and shows what the notebooks hold."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from bs4 import BeautifulSoup
+from checks import pictures
+from site_assets import foreign_assets, missing_files
+
+from build_site import PAGES, build
+from notebook_files import code_cells, find, read
+from set_repository import declared
+
+CHAPTERS = find([])
+
+
+@pytest.fixture(scope="module")
+def site() -> Path:
+    result = build()
+    assert result.returncode == 0, result.stdout
+    return PAGES
+
+
+def page(site: Path, chapter: Path) -> BeautifulSoup:
+    file = site / "chapters" / f"{chapter.stem}.html"
+    return BeautifulSoup(file.read_text(encoding="utf-8"), "html.parser")
+
+
+def test_site_builds_without_a_warning(site: Path) -> None:
+    assert (site / "index.html").exists()
+
+
+def test_pages_load_nothing_from_another_host(site: Path) -> None:
+    assert foreign_assets(site) == []
+
+
+def test_pages_refer_to_no_missing_file(site: Path) -> None:
+    assert missing_files(site) == []
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
+def test_figures_carry_their_alt_text(site: Path, chapter: Path) -> None:
+    expected = [
+        cell.metadata["mystnb"]["image"]["alt"]
+        for cell in code_cells(read(chapter))
+        for _ in pictures(cell)
+    ]
+    shown = [img.get("alt", "") for img in page(site, chapter).select(".cell_output img")]
+    assert shown == expected
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
+def test_chapter_has_a_colab_button(site: Path, chapter: Path) -> None:
+    link = (
+        f"https://colab.research.google.com/github/{declared()}/blob/main/chapters/{chapter.name}"
+    )
+    buttons = page(site, chapter).select(".article-header-buttons a")
+    assert link in [button.get("href") for button in buttons]
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
+def test_mathematics_is_marked_up(site: Path, chapter: Path) -> None:
+    article = page(site, chapter).select_one("article")
+    for code in article.select("pre, code"):
+        code.decompose()
+    formulas = article.select(".math")
+    assert formulas
+    for formula in formulas:
+        formula.decompose()
+    assert not re.search(r"\$\$|\\(?:frac|mathbb|mathcal|sum)\b|\\begin\{", article.get_text())
