@@ -11,7 +11,7 @@ from keras import ops
 
 
 def reconstruction(likelihood: keras.layers.Layer, x, parameters):
-    """-log p(x given z), summed over all but the first axis: shape (n,), in nats; equation (2.5).
+    """-log p(x given z), summed over all but the first axis: shape (n,), in nats; equation (2.7).
 
     `likelihood` comes from `likelihoods`, `parameters` from the decoder, in the shape of x.
     """
@@ -28,7 +28,7 @@ def kl_divergence(mean, log_var):
 
 
 def elbo(reconstruction, kl, beta: float = 1.0):
-    """Evidence lower bound -reconstruction - beta kl, at most log p(x) if beta = 1; equation (2.7).
+    """Evidence lower bound -reconstruction - beta kl, at most log p(x) if beta = 1; equation (2.9).
 
     Training minimises its negative. beta other than 1: Higgins et al. (2017), beta-VAE.
     """

@@ -1,0 +1,45 @@
+"""Draw `_static/cover.png`, the picture of the README and the landing page: `make cover`.
+
+A VAE that has only ever seen threes rebuilds four threes and four strangers; the squared error
+shows what it could not explain.
+"""
+
+from __future__ import annotations
+
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+
+from notebook_files import ROOT
+from vae_lib import VAE, data, plots
+
+keras.utils.set_random_seed(0)
+plots.use_style()
+
+split = data.one_class("mnist-5k", normal=3, seed=0)
+vae = VAE(latent_dim=16, likelihood="gaussian")
+vae.compile("adam")
+vae.fit(split.train, batch_size=32, epochs=60, verbose=2)
+
+classes = split.validation.classes
+chosen = [
+    *np.flatnonzero(classes == 3)[:4],
+    *(np.flatnonzero(classes == c)[0] for c in (2, 5, 7, 0)),
+]
+images = split.validation.images[chosen]
+rebuilt = vae.predict(images, verbose=0)
+error = (images - rebuilt) ** 2
+
+rows = (("image", images, "gray_r"), ("rebuilt", rebuilt, "gray_r"), ("error", error, "inferno"))
+fig, axes = plt.subplots(3, 8, figsize=(8, 3.3))
+for row, (name, pictures, cmap) in zip(axes, rows, strict=True):
+    for i, (ax, picture) in enumerate(zip(row, pictures, strict=True)):
+        ax.imshow(picture.squeeze(), cmap=cmap, vmin=0, vmax=1)
+        ax.set(xticks=[], yticks=[])
+        ax.grid(False)
+        for spine in ax.spines.values():
+            spine.set(visible=True, lw=2, color=plots.NORMAL if i < 4 else plots.ANOMALY)
+    row[0].set_ylabel(name, fontsize=12)
+axes[0, 0].set_title("normal", color=plots.NORMAL)
+axes[0, 4].set_title("anomalous", color=plots.ANOMALY)
+fig.savefig(ROOT / "_static" / "cover.png", dpi=120)
