@@ -17,6 +17,7 @@ export JUPYTERLAB_SETTINGS_DIR := $(CURDIR)/.work/jupyter/settings
 export JUPYTERLAB_WORKSPACES_DIR := $(CURDIR)/.work/jupyter/workspaces
 export KERAS_HOME := $(CURDIR)/.work/keras
 export MPLCONFIGDIR := $(CURDIR)/.work/matplotlib
+export UV_CACHE_DIR := $(CURDIR)/.work/uv-cache
 export HYPOTHESIS_STORAGE_DIRECTORY := $(CURDIR)/.work/hypothesis
 export TF_CPP_MIN_LOG_LEVEL := 3
 
@@ -79,8 +80,8 @@ ifneq "$(shell cat .venv-oldest/.installed 2>/dev/null)" "$(CURDIR)/.venv-oldest
 endif
 
 need-python:
-	@command -v "$(PYTHON)" >/dev/null || { echo "'$(PYTHON)' is not found: install Python 3.10\
-	to 3.13, or name one with 'make PYTHON=/path/to/python …'." >&2; exit 1; }
+	@command -v "$(PYTHON)" >/dev/null || { echo "There is no '$(PYTHON)':" \
+	"install Python 3.10 to 3.13, or name one with 'make PYTHON=/path/to/python …'." >&2; exit 1; }
 
 .venv/.installed: requirements.txt pyproject.toml | need-python
 	@"$(PYTHON)" tools/environment.py .venv requirements.txt

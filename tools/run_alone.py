@@ -23,6 +23,7 @@ def install_wheel() -> Path:
     subprocess.run(
         [*pip, "wheel", *offline, "--no-build-isolation", "-w", WORK / "wheel", ROOT], check=True
     )
+    shutil.rmtree(ROOT / "build")
     (wheel,) = (WORK / "wheel").glob("vae_lib-*.whl")
     subprocess.run([*pip, "install", *offline, "--target", WORK / "site", wheel], check=True)
     return WORK / "site"

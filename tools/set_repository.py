@@ -15,7 +15,7 @@ from notebook_files import ROOT, write_text
 
 NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9_-])?"
 SUFFIXES = {".ipynb", ".md", ".yml", ".toml", ".cff", ".py", ".html"}
-SKIPPED = {"_build", "build", "dist", "__pycache__", "tests"}  # tests name others on purpose
+SKIPPED = {"_build", "build", "dist", "__pycache__", "tests", "tools"}  # two that name others
 
 
 def declared(root: Path = ROOT) -> str:
