@@ -129,7 +129,7 @@ def setup_first(notebook: NotebookNode) -> Iterator[str]:
     first = code_cells(notebook)[0]
     if "setup" not in tags(first):
         yield "the first code cell is not tagged 'setup'"
-    if "google.colab" not in first.source or "git+https://" not in first.source:
+    if "colab" not in first.source.lower() or "git+https://" not in first.source:
         yield "the first code cell does not install vae_lib in Colab"
 
 
