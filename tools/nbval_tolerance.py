@@ -26,7 +26,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 SOLUTION = re.compile(r"<details>.*?</details>", re.DOTALL)
 PYTHON = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
-collect_cells = IPyNbFile.collect
+collect_cells, start_kernel = IPyNbFile.collect, IPyNbFile.setup
 
 
 def compare_outputs(self: IPyNbCell, test: list, ref: list, **_: object) -> bool:
@@ -54,9 +54,17 @@ def collect(self: IPyNbFile) -> Iterator[IPyNbCell]:
             )
 
 
+def setup(self: IPyNbFile) -> None:
+    """Take the place of `IPyNbFile.setup`: with the unit tests' backend a kernel shows nothing."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.delenv("MPLBACKEND", raising=False)
+        start_kernel(self)
+
+
 def pytest_configure() -> None:
     IPyNbCell.compare_outputs = compare_outputs
     IPyNbFile.collect = collect
+    IPyNbFile.setup = setup
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

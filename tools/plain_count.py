@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+
 import pytest
 
 _counts = pytest.StashKey[dict]()
@@ -22,4 +24,6 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     counts = config.stash.get(_counts, None)
     if counts is not None:
         line = f"{counts['passed']} passed, {counts['failed']} failed"
-        print(line + (f", {counts['skipped']} skipped" if counts["skipped"] else ""), flush=True)
+        line += f", {counts['skipped']} skipped" if counts["skipped"] else ""
+        # At exit, since pytest then still hands on what it captured while loading conftest.py.
+        atexit.register(print, line, flush=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -155,6 +156,12 @@ CASES = {
     "integer allowed by a tag": ("print(400)", [out("401\n")], ["int-atol=1"], True),
     "new words on stderr": ("import sys; print('w', file=sys.stderr)", [], [], False),
     "stderr while setting up": ("import sys; print('w', file=sys.stderr)", [], ["setup"], True),
+    "a figure": (
+        "import matplotlib.pyplot as plt; plt.plot([1, 2]); plt.show()",
+        [shown(image_png="AAAA", text_plain="<Figure size 9x9 with 1 Axes>")],
+        [],
+        True,
+    ),
     "an exception": ("1 / 0", [], [], False),
 }
 
@@ -182,7 +189,14 @@ def nbval(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     for name, notebook in notebooks.items():
         nbformat.write(notebook, folder / "chapters" / f"{name}.ipynb")
     command = [sys.executable, "-m", "pytest", "-q", "--junitxml=report.xml", "chapters"]
-    run = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    run = subprocess.run(
+        command,
+        cwd=folder,
+        env=os.environ | {"MPLBACKEND": "Agg"},  # as unit tests set it: kernels must not obey
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     outcomes = {"last line": run.stdout.strip().splitlines()[-1], "exit": str(run.returncode)}
     for case in ElementTree.parse(folder / "report.xml").iter("testcase"):
         notebook = case.get("classname").split(".")[-2]  # chapters.01_cases.ipynb
