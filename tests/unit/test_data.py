@@ -1,0 +1,507 @@
+"""Data sets and splits: forms, disjoint parts, seeds, and what bad input is told."""
+
+from __future__ import annotations
+
+import hashlib
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vae_lib import data
+
+PARTS = ("train", "calibration", "validation", "test")
+
+
+@pytest.fixture(scope="module")
+def mnist() -> data.Dataset:
+    return data.load("mnist-5k")
+
+
+def parts_of(split: data.Split) -> dict[str, np.ndarray]:
+    """The images of the four parts."""
+    return {
+        "train": split.train,
+        "calibration": split.calibration,
+        "validation": split.validation.images,
+        "test": split.test.images,
+    }
+
+
+def classes_of(split: data.Split) -> dict[str, np.ndarray]:
+    """The original classes of the four parts."""
+    return {
+        "train": split.train_classes,
+        "calibration": split.calibration_classes,
+        "validation": split.validation.classes,
+        "test": split.test.classes,
+    }
+
+
+def keys(images: np.ndarray) -> list[bytes]:
+    """What identifies each image: its pixels."""
+    return [image.tobytes() for image in images]
+
+
+def checksum(images: np.ndarray, classes: np.ndarray) -> str:
+    """Of the grey levels and the classes, whatever the machine's integers look like."""
+    levels = np.rint(images * 255).astype("uint8")
+    return hashlib.sha256(levels.tobytes() + classes.astype("uint8").tobytes()).hexdigest()[:16]
+
+
+# Loading
+
+
+def test_mnist_5k_has_the_library_s_form(mnist):
+    assert mnist.x_train.shape == (4000, 28, 28, 1)
+    assert mnist.x_test.shape == (1000, 28, 28, 1)
+    assert mnist.x_train.dtype == mnist.x_test.dtype == np.float32
+    assert mnist.x_train.min() == mnist.x_test.min() == 0
+    assert mnist.x_train.max() == mnist.x_test.max() == 1
+
+
+def test_mnist_5k_has_as_many_of_each_digit(mnist):
+    assert np.bincount(mnist.y_train).tolist() == [400] * 10
+    assert np.bincount(mnist.y_test).tolist() == [100] * 10
+
+
+def test_no_image_of_mnist_5k_occurs_twice(mnist):
+    # what the tests of disjoint parts stand on
+    assert len(set(keys(mnist.x_train)) | set(keys(mnist.x_test))) == 5000
+
+
+def test_mnist_5k_is_the_same_everywhere(mnist):
+    assert checksum(mnist.x_train, mnist.y_train) == "3976b1f109d3815e"
+    assert checksum(mnist.x_test, mnist.y_test) == "17105f6f8fefd76c"
+
+
+def test_editing_a_loaded_array_does_not_reach_later_loads(mnist):
+    edited = data.load("mnist-5k")
+    for array in edited:
+        array[:] = 7
+    for array, again in zip(mnist, data.load("mnist-5k"), strict=True):
+        np.testing.assert_array_equal(again, array)
+
+
+@pytest.fixture
+def npz(tmp_path):
+    """Write a small data set as an .npz file; None leaves an array out."""
+    levels = np.arange(6 * 12, dtype="uint8").reshape(6, 3, 4)
+    arrays = {
+        "x_train": levels[:4],
+        "y_train": np.array([0, 1, 0, 1]),
+        "x_test": levels[4:],
+        "y_test": np.array([1, 0]),
+    }
+
+    def write(**changes):
+        path = tmp_path / "small.npz"
+        kept = {key: value for key, value in {**arrays, **changes}.items() if value is not None}
+        np.savez(path, **kept)
+        return path
+
+    write.arrays = arrays
+    return write
+
+
+@pytest.mark.parametrize("as_type", [str, lambda path: path], ids=["str", "Path"])
+def test_an_npz_of_levels_is_scaled_and_gets_a_channel(npz, as_type):
+    loaded = data.load(as_type(npz()))
+    assert loaded.x_train.shape == (4, 3, 4, 1)
+    assert loaded.x_train.dtype == np.float32
+    np.testing.assert_allclose(loaded.x_train[..., 0] * 255, npz.arrays["x_train"], rtol=1e-6)
+    np.testing.assert_array_equal(loaded.y_test, [1, 0])
+
+
+def test_an_npz_of_floats_with_channels_is_taken_as_it_is(npz):
+    x = np.linspace(0, 1, 2 * 3 * 4 * 3).reshape(2, 3, 4, 3)
+    loaded = data.load(npz(x_train=x, y_train=[0, 1], x_test=x[:1], y_test=[1]))
+    assert loaded.x_train.dtype == np.float32
+    np.testing.assert_array_equal(loaded.x_train, x.astype("float32"))
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int32"])
+def test_classes_in_a_column_are_flattened(npz, dtype):
+    loaded = data.load(npz(y_train=np.array([[0], [1], [0], [1]], dtype)))
+    assert loaded.y_train.shape == (4,)
+    assert loaded.y_train.tolist() == [0, 1, 0, 1]
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
+def test_full_sets_come_from_keras(monkeypatch, name):
+    x, y = np.full((3, 28, 28), 255, "uint8"), np.array([4, 5, 6], "uint8")
+    module = getattr(keras.datasets, name.replace("-", "_"))
+    monkeypatch.setattr(module, "load_data", lambda: ((x, y), (x[:2], y[:2])))
+    loaded = data.load(name)
+    assert loaded.x_train.shape == (3, 28, 28, 1)
+    assert loaded.x_test.max() == 1
+    assert loaded.y_test.tolist() == [4, 5]
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
+def test_a_failed_download_says_what_to_do_instead(monkeypatch, complains, name):
+    def no_network():
+        raise Exception("URL fetch failure on https://example.org/x.npz: None -- unreachable")
+
+    module = getattr(keras.datasets, name.replace("-", "_"))
+    monkeypatch.setattr(module, "load_data", no_network)
+    words = ("name is", repr(name), "URL fetch failure", "mnist-5k", ".npz", *data.ARRAYS)
+    complains(lambda: data.load(name), *words)
+
+
+def test_as_images_does_not_share_memory_with_its_argument():
+    given_images = np.full((2, 3, 4, 1), 0.5, "float32")
+    data.as_images(given_images)[:] = 0
+    assert (given_images == 0.5).all()
+
+
+# Splits of mnist-5k
+
+SPLITS = {
+    "one_class": lambda **more: data.one_class("mnist-5k", normal=3, **more),
+    "multi_class": lambda **more: data.multi_class("mnist-5k", anomaly=3, **more),
+}
+both_protocols = pytest.mark.parametrize("protocol", SPLITS)
+
+
+@both_protocols
+def test_no_image_is_in_two_parts_or_twice_in_one(protocol):
+    every = [key for part in parts_of(SPLITS[protocol]()).values() for key in keys(part)]
+    assert len(set(every)) == len(every)
+
+
+@both_protocols
+def test_every_image_lies_in_the_right_part_with_its_class_and_label(protocol, mnist):
+    split = SPLITS[protocol]()
+    train = dict(zip(keys(mnist.x_train), mnist.y_train, strict=True))
+    test = dict(zip(keys(mnist.x_test), mnist.y_test, strict=True))
+    for name, images in parts_of(split).items():
+        source = test if name == "test" else train  # a KeyError is an image from elsewhere
+        assert [source[key] for key in keys(images)] == classes_of(split)[name].tolist()
+    for part in (split.validation, split.test):
+        is_three = part.classes == 3
+        assert part.is_anomaly.dtype == bool
+        np.testing.assert_array_equal(part.is_anomaly, is_three == (protocol == "multi_class"))
+
+
+@both_protocols
+def test_the_detector_s_own_parts_hold_no_anomaly(protocol):
+    split = SPLITS[protocol]()
+    normal = {3} if protocol == "one_class" else set(range(10)) - {3}
+    assert set(split.train_classes.tolist()) == normal
+    assert set(split.calibration_classes.tolist()) == normal
+
+
+def test_sizes_of_the_parts():
+    one, many = SPLITS["one_class"](), SPLITS["multi_class"]()
+    assert [len(part) for part in parts_of(one).values()] == [240, 100, 600, 1000]
+    assert [len(part) for part in parts_of(many).values()] == [2160, 900, 600, 1000]
+    assert one.validation.is_anomaly.sum() == 540
+    assert many.test.is_anomaly.sum() == 100
+
+
+@both_protocols
+def test_the_same_seed_gives_the_same_split(protocol):
+    one, two = SPLITS[protocol](seed=4), SPLITS[protocol](seed=4)
+    for name in PARTS:
+        np.testing.assert_array_equal(parts_of(one)[name], parts_of(two)[name])
+        np.testing.assert_array_equal(classes_of(one)[name], classes_of(two)[name])
+
+
+@both_protocols
+def test_another_seed_cuts_the_training_set_anew_and_leaves_the_test_part(protocol):
+    one, two = SPLITS[protocol](seed=0), SPLITS[protocol](seed=1)
+    for name in ("train", "calibration", "validation"):
+        assert set(keys(parts_of(one)[name])) != set(keys(parts_of(two)[name]))
+    np.testing.assert_array_equal(one.test.images, two.test.images)
+    np.testing.assert_array_equal(one.test.is_anomaly, two.test.is_anomaly)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "part", "expected"),
+    [
+        ("one_class", "train", "1ef5df786f17d5e3"),
+        ("one_class", "calibration", "d5df257a901937dd"),
+        ("one_class", "validation", "cbc8b7dc7cd4052b"),
+        ("one_class", "test", "17105f6f8fefd76c"),
+        ("multi_class", "train", "79b5500cc93c5b57"),
+        ("multi_class", "calibration", "49e285c9402c65d1"),
+        ("multi_class", "validation", "a7dd9b0108400dba"),
+        ("multi_class", "test", "17105f6f8fefd76c"),
+    ],
+)
+def test_splits_are_the_same_everywhere(protocol, part, expected):
+    split = SPLITS[protocol]()
+    assert checksum(parts_of(split)[part], classes_of(split)[part]) == expected
+
+
+def test_the_global_numpy_seed_plays_no_part_and_is_left_alone():
+    np.random.seed(1)
+    one, after = SPLITS["one_class"](), np.random.rand()
+    np.random.seed(1)
+    assert np.random.rand() == after
+    np.testing.assert_array_equal(SPLITS["one_class"]().train, one.train)
+
+
+def test_parts_are_shuffled_not_sorted_by_class():
+    split = SPLITS["multi_class"]()
+    for classes in (split.train_classes, split.calibration_classes, split.validation.classes):
+        assert (np.diff(classes) < 0).sum() > 100
+
+
+# Which classes
+
+
+def test_lists_of_classes_leave_the_others_out():
+    split = data.one_class(normal=[1, 2], anomaly=[7, 9])
+    assert set(split.train_classes.tolist()) == {1, 2}
+    for part in (split.validation, split.test):
+        assert set(part.classes.tolist()) == {1, 2, 7, 9}
+        np.testing.assert_array_equal(part.is_anomaly, np.isin(part.classes, [7, 9]))
+
+
+def test_multi_class_takes_a_list_of_normal_classes():
+    split = data.multi_class(anomaly=0, normal=(4, 5))
+    assert set(split.calibration_classes.tolist()) == {4, 5}
+    assert set(split.test.classes.tolist()) == {0, 4, 5}
+
+
+@pytest.mark.parametrize("three", [np.int64(3), np.uint8(3), [3], (3,), np.array([3]), [3, 3]])
+def test_a_class_may_be_written_in_many_ways(three):
+    split = data.one_class(normal=three)
+    assert sorted(keys(split.train)) == sorted(keys(SPLITS["one_class"]().train))
+    np.testing.assert_array_equal(split.test.is_anomaly, split.test.classes != 3)
+
+
+def test_the_order_of_the_classes_does_not_matter():
+    one = data.one_class(normal=[3, 5], anomaly=[1, 0])
+    two = data.one_class(normal=[5, 3], anomaly=[0, 1])
+    for name in PARTS:
+        np.testing.assert_array_equal(parts_of(one)[name], parts_of(two)[name])
+
+
+# Properties of the split, on made data sets
+
+
+@st.composite
+def protocols(draw):
+    """A data set of unequal classes, each image unlike any other, and arguments for a split."""
+    sizes = draw(st.lists(st.integers(12, 40), min_size=2, max_size=4))
+    y = draw(st.permutations([c for c, size in enumerate(sizes) for _ in range(size)]))
+    x = np.arange(len(y) + 8).reshape(-1, 1, 1, 1) / 1000
+    made = data.Dataset(x[:-8], np.array(y), x[-8:], np.arange(8) % len(sizes))
+    anomaly = draw(st.sets(st.sampled_from(range(len(sizes))), min_size=1, max_size=len(sizes) - 1))
+    shares = {
+        "calibration": draw(st.floats(0.1, 0.45)),
+        "validation": draw(st.floats(0.1, 0.45)),
+        "seed": draw(st.integers(0, 2**32 - 1)),
+    }
+    return made, sorted(anomaly), shares
+
+
+@given(protocols())
+def test_any_split_is_exact(case):
+    made, anomaly, arguments = case
+    normal = sorted(set(made.y_test.tolist()) - set(anomaly))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(data, "load", lambda name: made)
+        split = data.multi_class("made", anomaly=anomaly, **arguments)
+
+    ids = {name: np.rint(part * 1000).ravel() for name, part in parts_of(split).items()}
+    normals = np.flatnonzero(np.isin(made.y_train, normal))
+    used = np.concatenate([ids[name] for name in ("train", "calibration", "validation")])
+    assert len(set(used)) == len(used)
+    assert set(normals) <= set(used)  # every normal training image is somewhere
+    assert np.isin(split.train_classes, normal).all()
+    assert np.isin(split.calibration_classes, normal).all()
+    np.testing.assert_array_equal(
+        split.validation.is_anomaly, np.isin(split.validation.classes, anomaly)
+    )
+    for name, classes in classes_of(split).items():
+        source = np.concatenate([made.y_train, made.y_test])
+        np.testing.assert_array_equal(source[ids[name].astype(int)], classes)
+    for c in range(len(set(made.y_test))):  # shares hold class by class, to the nearest image
+        size = (made.y_train == c).sum()
+        assert abs((split.validation.classes == c).sum() - arguments["validation"] * size) <= 0.5
+        calibration = arguments["calibration"] * size if c in normal else 0
+        assert abs((split.calibration_classes == c).sum() - calibration) <= 0.5
+
+
+# Bad input
+
+
+@pytest.mark.parametrize("name", ["cifar-10", "MNIST", "", None, 3, ["mnist"], "digits.csv"])
+def test_unknown_data_set(complains, name):
+    complains(lambda: data.load(name), "name is", name, "expected one of", "mnist-5k", ".npz")
+
+
+@pytest.mark.parametrize(
+    "classes",
+    [10, -1, [3, 10], [], np.array([], int), True, 2.7, "3", "abc", [None], [[1, 2]], np.nan],
+)
+@pytest.mark.parametrize("argument", ["normal", "anomaly"])
+def test_unknown_class(complains, argument, classes):
+    protocol = data.one_class if argument == "normal" else data.multi_class
+    call = lambda: protocol(**{argument: classes})  # noqa: E731
+    complains(call, f"{argument} is", classes, "expected", list(range(10)))
+
+
+@pytest.mark.parametrize(
+    ("anomaly", "normal", "both"), [(3, 3, [3]), ([1, 2], [2, 4], [2]), ([5, 6], [6, 5], [5, 6])]
+)
+def test_a_class_cannot_be_normal_and_anomalous(complains, anomaly, normal, both):
+    for protocol in (data.one_class, data.multi_class):
+        call = lambda p=protocol: p(normal=normal, anomaly=anomaly)  # noqa: E731
+        complains(call, "anomaly is", "normal is", f"{both} cannot be both")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: data.one_class(normal=range(10)),
+        lambda: data.multi_class(anomaly=range(10)),
+        lambda: data.multi_class(anomaly=None),
+    ],
+    ids=["all normal", "all anomalous", "neither"],
+)
+def test_each_side_needs_a_class(complains, call):
+    complains(call, "normal", "anomaly", "expected")
+
+
+@pytest.mark.parametrize(
+    ("calibration", "validation"),
+    [(0, 0.2), (0.2, 0), (-0.1, 0.2), (0.5, 0.5), (0.2, 1.5), (np.nan, 0.2), (0.2, np.nan)],
+)
+def test_shares_that_cannot_be(complains, calibration, validation):
+    call = lambda: data.one_class(calibration=calibration, validation=validation)  # noqa: E731
+    complains(call, f"calibration is {calibration}", f"validation is {validation}", "expected")
+
+
+def many(counts: list[int]) -> dict[str, np.ndarray]:
+    """Training arrays for an .npz file with so many images of each class."""
+    y = np.repeat(np.arange(len(counts)), counts)
+    return {"x_train": np.zeros((len(y), 3, 4), "uint8"), "y_train": y}
+
+
+@pytest.mark.parametrize(
+    ("counts", "shares", "part"),
+    [
+        ([4, 40], {"calibration": 0.1, "validation": 0.3}, "calibration"),
+        ([4, 40], {"calibration": 0.7, "validation": 0.2}, "train"),
+        ([40, 4], {"validation": 0.02}, "validation"),
+        ([2, 80], {"calibration": 0.6, "validation": 0.2}, "validation"),  # it has no normal image
+        ([80, 2], {"validation": 0.2}, "validation"),  # it has no anomaly
+    ],
+)
+def test_a_part_that_would_lack_its_images(complains, npz, counts, shares, part):
+    path = npz(**many(counts))
+    complains(lambda: data.one_class(path, normal=0, **shares), f"the {part} part", "expected")
+
+
+@pytest.mark.parametrize("y_test", [[0, 0], [1, 1], [7, 8]])
+def test_a_test_set_without_normal_or_anomalous_images(complains, npz, y_test):
+    path = npz(**many([40, 40]), y_test=np.array(y_test))
+    complains(lambda: data.one_class(path, normal=0), "the test part", "expected")
+
+
+GREY = np.full((2, 3, 4, 1), 0.5)
+
+
+@pytest.mark.parametrize(
+    ("images", "words"),
+    [
+        (np.zeros(4), ["shape (4,)", "expected (n, height, width"]),
+        (np.zeros((3, 4)), ["shape (3, 4)", "expected (n, height, width"]),
+        (np.zeros((1, 2, 3, 4, 1)), ["shape (1, 2, 3, 4, 1)", "expected (n, height, width"]),
+        (np.zeros((0, 3, 4)), ["is empty", "expected"]),
+        (np.zeros((2, 3, 4), int), ["dtype int64", "expected floats", "uint8"]),
+        (np.zeros((2, 3, 4), bool), ["dtype bool", "expected floats"]),
+        (GREY.astype(complex), ["dtype complex128", "expected floats"]),
+        (GREY.astype(object), ["dtype object", "expected floats"]),
+        (GREY.astype(str), ["dtype <U", "expected floats"]),
+        (GREY * 510, ["255", "expected 0..1"]),
+        (GREY - 0.6, ["-0.1", "expected 0..1"]),
+        (np.where(np.arange(4)[:, None] == 2, np.nan, GREY), ["NaN or infinite", "expected"]),
+        (np.where(np.arange(4)[:, None] == 2, np.inf, GREY), ["NaN or infinite", "expected"]),
+        (np.where(np.arange(4)[:, None] == 2, -np.inf, GREY), ["NaN or infinite", "expected"]),
+    ],
+)
+def test_images_that_are_none(complains, images, words):
+    complains(lambda: data.as_images(images, name="digits"), "digits", *words)
+
+
+@pytest.mark.parametrize("missing", data.ARRAYS)
+def test_an_npz_that_lacks_an_array(complains, npz, missing):
+    path = npz(**{missing: None})
+    complains(lambda: data.load(path), "name is", path, f"{missing} is not", *data.ARRAYS)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"y_train": np.arange(3)}, ["y_train has shape (3,)", "expected 4 integers"]),
+        ({"y_test": np.arange(4)}, ["y_test has shape (4,)", "expected 2 integers"]),
+        ({"y_test": np.zeros((2, 2), int)}, ["y_test has shape (2, 2)", "expected 2 integers"]),
+        ({"y_test": np.zeros((1, 2), int)}, ["y_test has shape (1, 2)", "expected 2 integers"]),
+        ({"y_test": np.zeros(2)}, ["y_test", "float64", "expected 2 integers"]),
+        ({"y_test": np.array(["a", "b"])}, ["y_test", "dtype <U1", "expected 2 integers"]),
+        (
+            {"x_test": np.zeros((1, 3, 4)), "y_test": np.int64(1)},
+            ["y_test has shape ()", "expected 1 integers"],
+        ),
+        ({"x_test": np.zeros((2, 5, 5))}, ["x_test", "(5, 5, 1)", "expected", "(3, 4, 1)"]),
+        ({"x_train": np.float64(1)}, ["x_train has shape ()", "expected (n, height"]),
+        ({"x_test": np.full((2, 3, 4), 255.0)}, ["x_test has values in 255", "expected 0..1"]),
+        ({"x_test": np.array([None, 1])}, ["name is", "cannot be read", "expected an .npz"]),
+    ],
+)
+def test_an_npz_with_wrong_arrays(complains, npz, changes, words):
+    path = npz(**changes)
+    complains(lambda: data.load(path), *words)
+
+
+def _text(path, whole):
+    path.write_text("x_train: none")
+
+
+def _empty(path, whole):
+    path.write_bytes(b"")
+
+
+def _truncated(path, whole):
+    path.write_bytes(whole[: len(whole) // 2])
+
+
+def _corrupt(path, whole):
+    place = whole.index(bytes(range(12)))  # in the pixels of x_train
+    path.write_bytes(whole[:place] + b"?" + whole[place + 1 :])
+
+
+def _npy(path, whole):
+    with path.open("wb") as file:
+        np.save(file, np.zeros(3))
+
+
+def _pickle(path, whole):
+    with path.open("wb") as file:
+        np.save(file, np.array([{}]), allow_pickle=True)
+
+
+def _missing(path, whole):
+    path.unlink()
+
+
+def _folder(path, whole):
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.parametrize(
+    "spoil", [_text, _empty, _truncated, _corrupt, _npy, _pickle, _missing, _folder]
+)
+def test_a_file_that_is_no_npz(complains, npz, spoil):
+    path = npz()
+    spoil(path, path.read_bytes())
+    complains(lambda: data.load(path), "name is", path, "expected an .npz file", "cannot be read")
