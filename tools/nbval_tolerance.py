@@ -26,6 +26,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 SOLUTION = re.compile(r"<details>.*?</details>", re.DOTALL)
 PYTHON = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
+keep_history = {"store_history": True}
 collect_cells, start_kernel = IPyNbFile.collect, IPyNbFile.setup
 
 
@@ -55,10 +56,14 @@ def collect(self: IPyNbFile) -> Iterator[IPyNbCell]:
 
 
 def setup(self: IPyNbFile) -> None:
-    """Take the place of `IPyNbFile.setup`: with the unit tests' backend a kernel shows nothing."""
+    """Take the place of `IPyNbFile.setup`: run a cell as Jupyter does."""
+    # With the backend that the unit tests choose, a kernel would show no figure.
     with pytest.MonkeyPatch.context() as environment:
         environment.delenv("MPLBACKEND", raising=False)
         start_kernel(self)
+    # nbval keeps no history, and without it IPython shows what a `;` at the end of a cell hides.
+    execute = self.kernel.kc.execute
+    self.kernel.kc.execute = lambda *given, **named: execute(*given, **named | keep_history)
 
 
 def pytest_configure() -> None:

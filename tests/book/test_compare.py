@@ -156,6 +156,7 @@ CASES = {
     "integer allowed by a tag": ("print(400)", [out("401\n")], ["int-atol=1"], True),
     "new words on stderr": ("import sys; print('w', file=sys.stderr)", [], [], False),
     "stderr while setting up": ("import sys; print('w', file=sys.stderr)", [], ["setup"], True),
+    "a value that a semicolon hides": ("1 + 1;", [], [], True),
     "a figure": (
         "import matplotlib.pyplot as plt; plt.plot([1, 2]); plt.show()",
         [shown(image_png="AAAA", text_plain="<Figure size 9x9 with 1 Axes>")],
