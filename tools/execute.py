@@ -91,6 +91,19 @@ def keep_old_outputs(notebook: NotebookNode, old: NotebookNode) -> int:
     return changed
 
 
+def attach_result(notebook: NotebookNode) -> None:
+    """Show the figure of the cell tagged `result` where the opening asks for it."""
+    for opening in notebook.cells:
+        if opening.cell_type == "markdown" and "(attachment:result.png)" in opening.source:
+            (figure,) = (
+                output.data["image/png"]
+                for cell in code_cells(notebook)
+                for output in cell.outputs
+                if "result" in tags(cell) and "image/png" in output.get("data", {})
+            )
+            opening["attachments"] = {"result.png": {"image/png": figure}}
+
+
 def record_run_time(notebook: NotebookNode, seconds: float) -> None:
     """State the run time with room to spare; restate it only when it has become wrong."""
     stated = notebook.metadata.get("run_seconds", 0)
@@ -116,6 +129,7 @@ def execute(path: Path, fresh: bool) -> None:
     same_code = old.metadata.get("executed") == code
     changed = keep_old_outputs(new, old) if same_code and not fresh else len(code_cells(new))
     new.metadata["executed"] = code
+    attach_result(new)
     record_run_time(new, seconds)
     text = nbformat.writes(new, indent=1) + "\n"
     if text == path.read_text(encoding="utf-8"):

@@ -23,6 +23,8 @@ STYLE = {
     "figure.constrained_layout.use": True,
     "figure.facecolor": "white",  # a light card: axis labels stay readable on a dark page
     "font.size": 11,
+    "figure.titlesize": 12,
+    "figure.titleweight": "bold",
     "axes.titlesize": 12,
     "axes.titlelocation": "left",
     "axes.titleweight": "bold",

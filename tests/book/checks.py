@@ -146,6 +146,19 @@ def opening(notebook: NotebookNode) -> Iterator[str]:
     )
 
 
+def result_in_opening(notebook: NotebookNode) -> Iterator[str]:
+    shown = [cell.get("attachments", {}).get("result.png") for cell in notebook.cells]
+    shown = [picture["image/png"] for picture in shown if picture]
+    made = [
+        picture.data["image/png"]
+        for cell in code_cells(notebook)
+        for picture in pictures(cell)
+        if "result" in tags(cell)
+    ]
+    if len(made) != 1 or shown != made:
+        yield "the opening does not show the figure of the one cell tagged 'result'"
+
+
 def ending(notebook: NotebookNode) -> Iterator[str]:
     text = "\n\n".join(prose(notebook))
     headings = re.findall(r"^## +(.+?) *$", text, re.MULTILINE)
@@ -198,6 +211,7 @@ CHECKS = (
     short_cells,
     setup_first,
     opening,
+    result_in_opening,
     ending,
     no_typed_results,
 )

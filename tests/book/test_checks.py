@@ -22,18 +22,22 @@ SOLUTION = "<details><summary>Solution</summary>\n\nBecause.\n\n</details>\n\n"
 def good() -> NotebookNode:
     """A notebook that every check passes."""
     stream = new_output("stream", name="stdout", text="AUROC 0.9532 of 400\n")
-    picture = new_output("display_data", data={"image/png": base64.b64encode(b"png").decode()})
+    png = {"image/png": base64.b64encode(b"png").decode()}
+    picture = new_output("display_data", data=png)
     install = 'if "google.colab" in sys.modules:\n    %pip install git+https://github.com/O/R'
     notebook = new_notebook(
         cells=[
-            new_markdown_cell("# Title\n\n" + "\n\n".join(checks.OPENING) + " under 20 s"),
+            new_markdown_cell(
+                "# Title\n\n" + "\n\n".join(checks.OPENING) + " under 20 s",
+                attachments={"result.png": png},
+            ),
             new_code_cell(install, execution_count=1, metadata={"tags": ["setup"]}),
             new_markdown_cell("## Idea\n\nAt a rate of 0.05 we see. $x = 0.9532$ and `0.9532`."),
             new_code_cell(
                 "draw(rate=0.05)",
                 execution_count=2,
                 outputs=[stream, picture],
-                metadata={"mystnb": {"image": {"alt": ALT}}},
+                metadata={"mystnb": {"image": {"alt": ALT}}, "tags": ["result"]},
             ),
             new_markdown_cell("## Take-aways\n\n## In practice\n\n## Exercises\n\n" + SOLUTION * 3),
         ],
@@ -88,6 +92,9 @@ FAULTS: list[tuple[Callable, Callable[[NotebookNode], None]]] = [
     (checks.setup_first, lambda nb: nb.cells[1].metadata.pop("tags")),
     (checks.setup_first, lambda nb: nb.cells[1].update(source="import sys")),
     (checks.opening, lambda nb: nb.cells.pop(0)),
+    (checks.result_in_opening, lambda nb: nb.cells[0].pop("attachments")),
+    (checks.result_in_opening, lambda nb: nb.cells[3].metadata.pop("tags")),
+    (checks.result_in_opening, lambda nb: nb.cells[3].outputs[1].data.update({"image/png": "x"})),
     (checks.ending, lambda nb: nb.cells.append(new_markdown_cell("## More"))),
     (checks.ending, lambda nb: nb.cells[4].update(source=nb.cells[4].source[: -len(SOLUTION)])),
     (checks.no_typed_results, spoil_prose("The AUROC is 0.953.")),
