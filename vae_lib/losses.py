@@ -22,7 +22,7 @@ def reconstruction(likelihood: keras.layers.Layer, x, parameters):
 def kl_divergence(mean, log_var):
     """KL(q(z given x) || p(z)) of a diagonal normal from N(0, I): (n,), in nats, at least 0.
 
-    Equation (2.6); Kingma and Welling (2014), appendix B. `mean` and `log_var` are (n, latent_dim).
+    Equation (2.8); Kingma and Welling (2014), appendix B. `mean` and `log_var` are (n, latent_dim).
     """
     return 0.5 * ops.sum(ops.exp(log_var) + mean**2 - 1.0 - log_var, axis=-1)
 

@@ -422,13 +422,14 @@ GREY = np.full((2, 3, 4, 1), 0.5)
         (GREY.astype(object), ["dtype object", "expected floats"]),
         (GREY.astype(str), ["dtype <U", "expected floats"]),
         (GREY * 510, ["255", "expected 0..1"]),
+        (GREY * 2.002, ["1.001", "expected 0..1"]),
         (GREY - 0.6, ["-0.1", "expected 0..1"]),
         (np.where(np.arange(4)[:, None] == 2, np.nan, GREY), ["NaN or infinite", "expected"]),
         (np.where(np.arange(4)[:, None] == 2, np.inf, GREY), ["NaN or infinite", "expected"]),
         (np.where(np.arange(4)[:, None] == 2, -np.inf, GREY), ["NaN or infinite", "expected"]),
     ],
 )
-def test_images_that_are_none(complains, images, words):
+def test_wrong_images(complains, images, words):
     complains(lambda: data.as_images(images, name="digits"), "digits", *words)
 
 

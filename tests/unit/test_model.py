@@ -11,6 +11,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 import tensorflow as tf
 from keras import ops
@@ -495,14 +496,14 @@ def test_the_model_s_seed_fixes_its_noise_whatever_the_global_one(make_vae):
 # Saving
 
 MODELS = {
-    "bernoulli": {},
-    "conv": {"network": "conv", "hidden": (3, 4)},
-    "gaussian, fixed": {"likelihood": Gaussian(0.3)},
-    "gaussian, learned": {"likelihood": "gaussian"},
-    "gaussian, floor": {"likelihood": Gaussian("learned", min_sigma=0.5)},
-    "gaussian, per pixel": {"likelihood": Gaussian("per_pixel"), "network": "conv"},
-    "beta": {"beta": 2.5, "seed": 3},
-    "no hidden layers": {"hidden": ()},
+    "bernoulli": dict,
+    "conv": lambda: {"network": "conv", "hidden": (3, 4)},
+    "gaussian, fixed": lambda: {"likelihood": Gaussian(0.3)},
+    "gaussian, learned": lambda: {"likelihood": "gaussian"},
+    "gaussian, floor": lambda: {"likelihood": Gaussian("learned", min_sigma=0.5)},
+    "gaussian, per pixel": lambda: {"likelihood": Gaussian("per_pixel"), "network": "conv"},
+    "beta": lambda: {"beta": 2.5, "seed": 3},
+    "no hidden layers": lambda: {"hidden": ()},
 }
 every_model = pytest.mark.parametrize("arguments", MODELS.values(), ids=MODELS.keys())
 
@@ -527,7 +528,7 @@ def assert_same_model(one: VAE, two: VAE, x: np.ndarray) -> None:
 
 @every_model
 def test_saved_and_loaded_it_is_the_same_model(make_vae, images, tmp_path, arguments):
-    vae = make_vae(learning_rate=0.05, **arguments)
+    vae = make_vae(learning_rate=0.05, **arguments())
     fit(vae, images, epochs=2)  # so that nothing has its starting value
     vae.save(tmp_path / "vae.keras")
     loaded = keras.models.load_model(tmp_path / "vae.keras")
@@ -570,7 +571,7 @@ def test_weights_alone_are_saved_and_loaded(make_vae, images, tmp_path):
 
 @every_model
 def test_the_configuration_is_json_and_gives_the_same_architecture(make_vae, arguments):
-    vae = make_vae(**arguments)
+    vae = make_vae(**arguments())
     again = VAE.from_config(json.loads(json.dumps(vae.get_config())))
     assert [(w.path.split("/")[-1], w.shape) for w in again.weights] == [
         (w.path.split("/")[-1], w.shape) for w in vae.weights
@@ -784,12 +785,12 @@ def any_vae() -> VAE:
 @every_entrance
 @pytest.mark.parametrize("tensor", [np.asarray, tf.constant], ids=["numpy", "tensor"])
 @pytest.mark.parametrize(("x", "words"), BAD_IMAGES.values(), ids=BAD_IMAGES.keys())
-def test_images_that_are_none(any_vae, complains, entrance, tensor, x, words):
+def test_wrong_images(any_vae, complains, entrance, tensor, x, words):
     complains(lambda: entrance(any_vae, tensor(x)), "x ", *words)
 
 
 @pytest.mark.parametrize(("x", "words"), BAD_IMAGES.values(), ids=BAD_IMAGES.keys())
-def test_validation_images_that_are_none(any_vae, images, complains, x, words):
+def test_wrong_validation_images(any_vae, images, complains, x, words):
     for form in (x, (x,), (x, None, np.ones(len(np.atleast_1d(x))))):
         call = lambda form=form: any_vae.fit(images, validation_data=form)  # noqa: E731
         complains(call, "validation_data", *words)
@@ -828,14 +829,23 @@ def test_things_that_are_no_array(any_vae, complains, entrance, x):
     complains(lambda: ENTRANCES[entrance](any_vae, x), "x is", *words)
 
 
+def test_a_data_frame_is_checked_as_an_array_is(make_vae, table, complains):
+    vae = make_vae(data_shape=(13,), likelihood="gaussian")
+    frame = pd.DataFrame(table)
+    assert evaluate(vae, frame) == pytest.approx(evaluate(vae, table), rel=1e-6)
+    frame.iloc[3, 4] = np.nan
+    for entrance in (vae.fit, vae.evaluate, vae.predict):
+        complains(lambda entrance=entrance: entrance(frame), "x ", "NaN", "expected finite")
+
+
 @pytest.mark.parametrize("latent_dim", [0, -1, 2.5, "2", None])
 @pytest.mark.parametrize("network", ["conv", "dense"])
-def test_latent_dim_that_is_none(make_vae, complains, latent_dim, network):
+def test_wrong_latent_dim(make_vae, complains, latent_dim, network):
     words = ("latent_dim is", repr(latent_dim), "expected a whole number of at least 1")
     complains(lambda: make_vae(latent_dim=latent_dim, network=network), *words)
 
 
-def test_latent_dim_that_is_none_beside_own_networks(make_vae, complains):
+def test_wrong_latent_dim_beside_own_networks(make_vae, complains):
     complains(lambda: make_vae(latent_dim=0, **own_networks()), "latent_dim is 0", "expected")
 
 
@@ -852,7 +862,7 @@ def test_unknown_network(make_vae, complains, network):
 
 
 @pytest.mark.parametrize("beta", [-0.1, np.nan, np.inf, "1", None])
-def test_beta_that_is_none(make_vae, complains, beta):
+def test_wrong_beta(make_vae, complains, beta):
     words = ("beta is", repr(beta), "expected a finite number of at least 0")
     complains(lambda: make_vae(beta=beta), *words)
 
@@ -865,7 +875,7 @@ def test_a_size_that_the_strides_do_not_divide(complains, shape):
 @pytest.mark.parametrize(
     ("argument", "value"), [("data_shape", 16), ("hidden", 5), ("data_shape", ()), ("hidden", (0,))]
 )
-def test_sizes_that_are_none(make_vae, complains, argument, value):
+def test_wrong_sizes(make_vae, complains, argument, value):
     complains(lambda: make_vae(**{argument: value}), f"{argument} is", value, "expected")
 
 

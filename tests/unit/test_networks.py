@@ -129,7 +129,7 @@ conv_builders = pytest.mark.parametrize("build", [networks.conv_encoder, network
 
 @builders
 @pytest.mark.parametrize("latent_dim", [0, -1, 2.5, "2", None, True])
-def test_latent_dim_that_is_none(complains, build, latent_dim):
+def test_wrong_latent_dim(complains, build, latent_dim):
     words = ("latent_dim is", repr(latent_dim), "expected a whole number of at least 1")
     complains(lambda: build((4, 4, 1), latent_dim), *words)
 
@@ -143,13 +143,13 @@ def test_sizes_may_be_numpy_integers(build, whole):
 
 @builders
 @pytest.mark.parametrize("shape", [(0, 4, 1), (4, -4, 1), (4.0, 4, 1), (None, 4, 1), (), 16])
-def test_data_shape_that_is_none(complains, build, shape):
+def test_wrong_data_shape(complains, build, shape):
     complains(lambda: build(shape, 2), "data_shape is", shape, "expected")
 
 
 @builders
 @pytest.mark.parametrize("hidden", [(0,), (3, -1), (2.5,), ("3",), 16])
-def test_hidden_that_is_none(complains, build, hidden):
+def test_wrong_hidden(complains, build, hidden):
     complains(lambda: build((4, 4, 1), 2, hidden), "hidden is", hidden, "expected")
 
 
@@ -167,7 +167,7 @@ def test_convolutions_need_a_layer(complains, build):
 
 @conv_builders
 @pytest.mark.parametrize("stride", [0, -2, 1.5, None])
-def test_stride_that_is_none(complains, build, stride):
+def test_wrong_stride(complains, build, stride):
     words = ("stride is", repr(stride), "expected", "a stride of at least 1")
     complains(lambda: build((4, 4, 1), 2, (3,), stride), *words)
 
