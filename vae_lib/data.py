@@ -14,6 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .checks import check_array
+
 NAMES = ("mnist-5k", "mnist", "fashion-mnist")
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 Classes = int | Sequence[int] | None
@@ -67,10 +69,14 @@ def load(name: str | Path = "mnist-5k") -> Dataset:
             f"name is {str(name)!r}; expected one of {NAMES} or a path to an .npz file"
         )
     x_train, y_train, x_test, y_test = arrays
+    x_train, x_test = as_images(x_train, "x_train"), as_images(x_test, "x_test")
+    if x_train.shape[1:] != x_test.shape[1:]:
+        expected = f"expected {x_train.shape[1:]}, as in x_train"
+        raise ValueError(f"x_test has images of shape {x_test.shape[1:]}; {expected}")
     return Dataset(
-        as_images(x_train, "x_train"),
+        x_train,
         _as_classes(y_train, "y_train", len(x_train)),
-        as_images(x_test, "x_test"),
+        x_test,
         _as_classes(y_test, "y_test", len(x_test)),
     )
 
@@ -126,31 +132,13 @@ def as_images(images: np.ndarray, name: str = "images") -> np.ndarray:
         )
     if images.dtype == np.uint8:
         images = images.astype("float32") / 255.0
-    check(images, images.shape[1:], unit_interval=True, name=name)
+    check_array(images, images.shape[1:], unit_interval=True, name=name)
     return images.astype("float32")
-
-
-def check(x: np.ndarray, data_shape: Sequence[int], unit_interval: bool, name: str = "x") -> None:
-    """Raise a ValueError unless x is finite floats (n, *data_shape), in 0..1 if so asked."""
-    x = np.asarray(x)
-    if x.shape[1:] != tuple(data_shape) or x.ndim == 0:
-        raise ValueError(f"{name} has shape {x.shape}; expected {('n', *data_shape)}")
-    if len(x) == 0:
-        raise ValueError(f"{name} is empty; expected at least one example")
-    if not np.issubdtype(x.dtype, np.floating):
-        raise ValueError(
-            f"{name} has dtype {x.dtype}; expected floats (see data.as_images for uint8)"
-        )
-    low, high = float(x.min()), float(x.max())  # NaN and infinity survive min and max
-    if not (np.isfinite(low) and np.isfinite(high)):
-        raise ValueError(f"{name} contains NaN or infinite values; expected finite numbers")
-    if unit_interval and (low < 0 or high > 1):
-        raise ValueError(f"{name} has values in {low:.4g}..{high:.4g}; expected 0..1")
 
 
 def _as_classes(classes: np.ndarray, name: str, length: int) -> np.ndarray:
     classes = np.asarray(classes)
-    if classes.size != length or len(classes) != length or classes.dtype.kind not in "iu":
+    if classes.shape not in ((length,), (length, 1)) or classes.dtype.kind not in "iu":
         found = f"shape {classes.shape} and dtype {classes.dtype}"
         raise ValueError(f"{name} has {found}; expected {length} integers, one for each image")
     return classes.reshape(-1).astype("int64")
@@ -204,9 +192,12 @@ def _split(
     known = np.unique(dataset.y_train).tolist()
     normal = _class_list(normal, "normal", known, otherwise=anomaly)
     anomaly = _class_list(anomaly, "anomaly", known, otherwise=normal)
+    if not (normal and anomaly):
+        found = f"normal is {normal} and anomaly is {anomaly}"
+        raise ValueError(f"{found}; expected one class or more of each")
     if both := sorted(set(normal) & set(anomaly)):
         raise ValueError(f"anomaly is {anomaly} and normal is {normal}; {both} cannot be both")
-    if min(calibration, validation) <= 0 or calibration + validation >= 1:
+    if not (calibration > 0 and validation > 0 and calibration + validation < 1):
         shares = f"calibration is {calibration} and validation is {validation}"
         raise ValueError(f"{shares}; expected two positive shares with a sum below 1")
 
@@ -224,10 +215,19 @@ def _split(
         rng.permutation(np.concatenate(part)) for part in (train, calibrate, validate)
     )
     test = np.flatnonzero(np.isin(dataset.y_test, normal + anomaly))
-    for name, part in (("train", train), ("calibration", calibrate), ("validation", validate)):
-        if len(part) == 0:
-            raise ValueError(f"the {name} part is empty; expected larger classes or other shares")
     x, y = dataset.x_train, dataset.y_train
+    for name, part, classes, sides in (
+        ("train", train, y, (normal,)),
+        ("calibration", calibrate, y, (normal,)),
+        ("validation", validate, y, (normal, anomaly)),
+        ("test", test, dataset.y_test, (normal, anomaly)),
+    ):
+        for side in sides:
+            if not np.isin(classes[part], side).any():
+                raise ValueError(
+                    f"the {name} part has no image of the classes {side}; expected more images or "
+                    "other shares"
+                )
     return Split(
         train=x[train],
         calibration=x[calibrate],
@@ -243,7 +243,8 @@ def _split(
 def _class_list(classes: Classes, name: str, known: list[int], otherwise: Classes) -> list[int]:
     if classes is None:  # every class that the other list leaves
         return [c for c in known if c not in np.atleast_1d(otherwise)]
-    chosen = [int(c) for c in np.atleast_1d(classes)]
-    if not chosen or not set(chosen) <= set(known):
+    chosen = np.atleast_1d(classes)
+    whole = chosen.ndim == 1 and chosen.size > 0 and chosen.dtype.kind in "iu"
+    if not whole or not set(chosen.tolist()) <= set(known):
         raise ValueError(f"{name} is {classes}; expected one or more of the classes {known}")
-    return chosen
+    return sorted(set(chosen.tolist()))  # a class listed twice must not be drawn twice

@@ -7,6 +7,7 @@ a pixel. Anything here is per pixel; `losses` sums over pixels. All values are i
 from __future__ import annotations
 
 import math
+import numbers
 
 import keras
 from keras import ops
@@ -50,12 +51,15 @@ class Gaussian(keras.layers.Layer):
     unit_interval = False
 
     def __init__(self, sigma: float | str = "learned", min_sigma: float = 0.01, **kwargs):
-        fixed = isinstance(sigma, (int, float)) and not isinstance(sigma, bool)
-        if sigma not in ("learned", "per_pixel") and not (fixed and 0 < sigma < math.inf):
+        if isinstance(sigma, numbers.Real) and not isinstance(sigma, bool):
+            valid, sigma = 0 < sigma < math.inf, float(sigma)  # JSON knows no NumPy numbers
+        else:
+            valid = isinstance(sigma, str) and sigma in ("learned", "per_pixel")
+        if not valid:
             raise ValueError(
                 f"sigma is {sigma!r}; expected a positive number, 'learned' or 'per_pixel'"
             )
-        if not 0 < min_sigma < 1:
+        if not (isinstance(min_sigma, numbers.Real) and 0 < min_sigma < 1):
             raise ValueError(f"min_sigma is {min_sigma!r}; expected a number between 0 and 1")
         super().__init__(**kwargs)
         self._sigma, self.min_sigma = sigma, min_sigma
@@ -76,7 +80,7 @@ class Gaussian(keras.layers.Layer):
     def log_sigma(self):
         """log sigma: a scalar, or the shape of one image for "per_pixel"."""
         if not isinstance(self._sigma, str):
-            return ops.log(float(self._sigma))
+            return math.log(self._sigma)
         return math.log(self.min_sigma) + ops.softplus(SPEED * self.raw_log_sigma)
 
     def log_prob(self, x, parameters):

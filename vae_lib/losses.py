@@ -24,7 +24,8 @@ def kl_divergence(mean, log_var):
 
     Equation (2.8); Kingma and Welling (2014), appendix B. `mean` and `log_var` are (n, latent_dim).
     """
-    return 0.5 * ops.sum(ops.exp(log_var) + mean**2 - 1.0 - log_var, axis=-1)
+    # expm1 keeps the small difference near the prior that exp(log_var) - 1 would round away
+    return 0.5 * ops.sum(mean**2 + (ops.expm1(log_var) - log_var), axis=-1)
 
 
 def elbo(reconstruction, kl, beta: float = 1.0):

@@ -6,6 +6,7 @@ Only what is particular to a VAE is overridden: the forward pass and the loss. `
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Sequence
 
 import keras
@@ -13,7 +14,8 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from . import data, likelihoods, losses, networks
+from . import likelihoods, losses, networks
+from .checks import check_input, check_networks, check_sizes
 
 EVALUATION_SEED = 0  # `evaluate` draws the same noise each time, so that its ELBO is repeatable
 
@@ -53,18 +55,23 @@ class VAE(keras.Model):
         super().__init__(**kwargs)
         if network not in ("conv", "dense"):
             raise ValueError(f"network is {network!r}; expected 'conv' or 'dense'")
-        if not 0 <= beta < float("inf"):
+        if not (isinstance(beta, numbers.Real) and 0 <= beta < float("inf")):
             raise ValueError(f"beta is {beta!r}; expected a finite number of at least 0")
-        sizes = {} if hidden is None else {"hidden": tuple(hidden)}
-        self.latent_dim, self.data_shape = latent_dim, tuple(data_shape)
+        data_shape, latent_dim, layers = check_sizes(data_shape, latent_dim, hidden or ())
+        sizes = {} if hidden is None else {"hidden": layers}
+        self.latent_dim, self.data_shape = latent_dim, data_shape
         make_encoder, make_decoder = {
             "conv": (networks.conv_encoder, networks.conv_decoder),
             "dense": (networks.dense_encoder, networks.dense_decoder),
         }[network]
-        self.encoder = encoder or make_encoder(self.data_shape, latent_dim, **sizes)
-        self.decoder = decoder or make_decoder(self.data_shape, latent_dim, **sizes)
-        self.likelihood = likelihoods.get(likelihood)
-        self.likelihood.build(self.data_shape)
+        self.encoder = encoder or make_encoder(data_shape, latent_dim, **sizes)
+        self.decoder = decoder or make_decoder(data_shape, latent_dim, **sizes)
+        check_networks(self.encoder, self.decoder, data_shape, latent_dim)
+        likelihood = likelihoods.get(likelihood)
+        if likelihood.built:  # another model's, or just loaded: this model gets its own sigma
+            likelihood = likelihood.from_config(likelihood.get_config())
+        self.likelihood = likelihood
+        self.likelihood.build(data_shape)
         self.beta = self.add_weight(
             shape=(), initializer=keras.initializers.Constant(beta), trainable=False, name="beta"
         )
@@ -73,7 +80,7 @@ class VAE(keras.Model):
         self.kl_mean = keras.metrics.Mean(name="kl")
         self._config = {
             "network": network,
-            "hidden": hidden,
+            "hidden": None if hidden is None else layers,
             "seed": seed,
             "own": (encoder is not None, decoder is not None),
         }
@@ -82,24 +89,25 @@ class VAE(keras.Model):
     def encode(self, x):
         """mean and log-variance of q(z given x), each (n, latent_dim)."""
         self._check(x)
-        return self.encoder(x)
+        mean, log_var = self.encoder(x)
+        return ops.cast(mean, self.variable_dtype), ops.cast(log_var, self.variable_dtype)
 
     def reparameterize(self, mean, log_var, seed=None):
         """z = mean + exp(log_var / 2) eps, eps ~ N(0, I): gradients reach both; equation (3.2)."""
-        eps = keras.random.normal(ops.shape(mean), seed=self.noise if seed is None else seed)
+        seed = self.noise if seed is None else seed
+        eps = keras.random.normal(ops.shape(mean), dtype=mean.dtype, seed=seed)
         return mean + ops.exp(0.5 * log_var) * eps
 
     def decode(self, z, apply_sigmoid: bool = False):
         """The likelihood's parameters (Bernoulli: logits), or E[x given z] with `apply_sigmoid`."""
-        parameters = self.decoder(z)
+        parameters = ops.cast(self.decoder(z), self.variable_dtype)
         return self.likelihood.mean(parameters) if apply_sigmoid else parameters
 
     def sample(self, eps=None, n: int = 16, seed: int | None = None):
         """Images E[x given z] decoded from `eps` (n, latent_dim), or from n draws of the prior."""
         if eps is None:
-            eps = keras.random.normal(
-                (n, self.latent_dim), seed=self.noise if seed is None else seed
-            )
+            seed = self.noise if seed is None else seed
+            eps = keras.random.normal((n, self.latent_dim), seed=seed)
         return self.decode(eps, apply_sigmoid=True)
 
     def reconstruct(self, x):
@@ -122,6 +130,7 @@ class VAE(keras.Model):
         self.reconstruction_mean.update_state(reconstruction)
         self.kl_mean.update_state(kl)
         loss = -ops.mean(losses.elbo(reconstruction, kl, self.beta))
+        loss += sum(self.losses)  # regularisers of your own networks
         # tf.distribute sums gradients over replicas; Keras multiplies the reported loss back
         return loss / tf.distribute.get_strategy().num_replicas_in_sync
 
@@ -130,17 +139,23 @@ class VAE(keras.Model):
         x, _, _ = keras.utils.unpack_x_y_sample_weight(batch)
         return self.reconstruct(x)
 
-    def fit(self, x=None, *args, **kwargs):
+    def fit(self, x=None, y=None, *args, validation_data=None, **kwargs):
         """As in Keras; x is an array (n, *data_shape) or a tf.data.Dataset of batches."""
         self._check(x)
-        if kwargs.get("validation_data") is not None:
-            self._check(kwargs["validation_data"], "validation_data")
-        return super().fit(x, *args, **kwargs)
+        y = _target(x, y, kwargs.get("sample_weight"))
+        if isinstance(validation_data, (tuple, list)):
+            x_val, y_val, weight = keras.utils.unpack_x_y_sample_weight(tuple(validation_data))
+            self._check(x_val, "validation_data")
+            validation_data = (x_val, _target(x_val, y_val, weight), weight)
+        elif validation_data is not None:
+            self._check(validation_data, "validation_data")
+        return super().fit(x, y, *args, validation_data=validation_data, **kwargs)
 
-    def evaluate(self, x=None, *args, **kwargs):
+    def evaluate(self, x=None, y=None, *args, **kwargs):
         """As in Keras; one-sample estimates of the terms, with the same noise at each call."""
         self._check(x)
-        return super().evaluate(x, *args, **kwargs)
+        y = _target(x, y, kwargs.get("sample_weight"))
+        return super().evaluate(x, y, *args, **kwargs)
 
     def predict(self, x, *args, **kwargs):
         """As in Keras; reconstructions E[x given z] at the posterior mean, in the shape of x."""
@@ -148,17 +163,7 @@ class VAE(keras.Model):
         return super().predict(x, *args, **kwargs)
 
     def _check(self, x, name: str = "x") -> None:
-        if isinstance(x, tf.data.Dataset):
-            spec = x.element_spec
-            shape = (spec[0] if isinstance(spec, tuple) else spec).shape
-            if not shape[1:].is_compatible_with(self.data_shape):
-                raise ValueError(
-                    f"{name} has batches of shape {shape}; expected {('n', *self.data_shape)}"
-                )
-        elif isinstance(x, (tuple, list)) and name == "validation_data":
-            self._check(x[0], name)
-        elif isinstance(x, np.ndarray) or (tf.is_tensor(x) and not tf.is_symbolic_tensor(x)):
-            data.check(x, self.data_shape, self.likelihood.unit_interval, name)
+        check_input(x, self.data_shape, self.likelihood.unit_interval, name)
 
     def get_config(self):
         """Everything that `from_config` needs; own networks and likelihoods are nested."""
@@ -188,3 +193,8 @@ class VAE(keras.Model):
             if config[name] is not None
         }
         return cls(**{**config, **nested})
+
+
+def _target(x, y, sample_weight):
+    """A y that nothing reads: without one, Keras drops the weights of arrays in silence."""
+    return np.zeros(len(x)) if y is None and sample_weight is not None else y

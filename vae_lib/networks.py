@@ -12,13 +12,15 @@ from collections.abc import Sequence
 import keras
 from keras import layers
 
+from .checks import Sizes, check_sizes, is_size
+
 
 def conv_encoder(
     data_shape: Sequence[int], latent_dim: int, hidden: Sequence[int] = (32, 64), stride: int = 2
 ) -> keras.Model:
     """Convolutions with `hidden` filters, each dividing the size by `stride`; then two heads."""
-    _check_conv(data_shape, latent_dim, hidden, stride)
-    x = inputs = keras.Input(tuple(data_shape), name="x")
+    data_shape, latent_dim, hidden = _check_conv(data_shape, latent_dim, hidden, stride)
+    x = inputs = keras.Input(data_shape, name="x")
     for filters in hidden:
         x = layers.Conv2D(filters, 3, strides=stride, padding="same", activation="relu")(x)
     return _heads(inputs, layers.Flatten()(x), latent_dim)
@@ -28,7 +30,7 @@ def conv_decoder(
     data_shape: Sequence[int], latent_dim: int, hidden: Sequence[int] = (32, 64), stride: int = 2
 ) -> keras.Model:
     """The encoder backwards: a dense layer to the smallest map, then transposed convolutions."""
-    _check_conv(data_shape, latent_dim, hidden, stride)
+    data_shape, latent_dim, hidden = _check_conv(data_shape, latent_dim, hidden, stride)
     height, width, channels = data_shape
     small = (height // stride ** len(hidden), width // stride ** len(hidden), hidden[-1])
     inputs = keras.Input((latent_dim,), name="z")
@@ -43,8 +45,8 @@ def dense_encoder(
     data_shape: Sequence[int], latent_dim: int, hidden: Sequence[int] = (256,)
 ) -> keras.Model:
     """Fully connected layers with `hidden` units, for data of any shape; then two heads."""
-    _check_sizes(data_shape, latent_dim, hidden)
-    inputs = keras.Input(tuple(data_shape), name="x")
+    data_shape, latent_dim, hidden = check_sizes(data_shape, latent_dim, hidden)
+    inputs = keras.Input(data_shape, name="x")
     x = layers.Flatten()(inputs)
     for units in hidden:
         x = layers.Dense(units, activation="relu")(x)
@@ -55,12 +57,12 @@ def dense_decoder(
     data_shape: Sequence[int], latent_dim: int, hidden: Sequence[int] = (256,)
 ) -> keras.Model:
     """The dense encoder backwards. With `hidden=()` it is linear: z W + b."""
-    _check_sizes(data_shape, latent_dim, hidden)
+    data_shape, latent_dim, hidden = check_sizes(data_shape, latent_dim, hidden)
     x = inputs = keras.Input((latent_dim,), name="z")
     for units in reversed(hidden):
         x = layers.Dense(units, activation="relu")(x)
     x = layers.Dense(math.prod(data_shape), name="parameters")(x)
-    return keras.Model(inputs, layers.Reshape(tuple(data_shape))(x), name="decoder")
+    return keras.Model(inputs, layers.Reshape(data_shape)(x), name="decoder")
 
 
 def _heads(inputs, x, latent_dim: int) -> keras.Model:
@@ -69,19 +71,11 @@ def _heads(inputs, x, latent_dim: int) -> keras.Model:
     return keras.Model(inputs, [mean, log_var], name="encoder")
 
 
-def _check_sizes(data_shape: Sequence[int], latent_dim: int, hidden: Sequence[int]) -> None:
-    if not isinstance(latent_dim, int) or latent_dim < 1:
-        raise ValueError(f"latent_dim is {latent_dim!r}; expected a whole number of at least 1")
-    for name, sizes in (("data_shape", data_shape), ("hidden", hidden)):
-        if not all(isinstance(size, int) and size >= 1 for size in sizes):
-            raise ValueError(f"{name} is {tuple(sizes)}; expected whole numbers of at least 1")
-
-
 def _check_conv(
     data_shape: Sequence[int], latent_dim: int, hidden: Sequence[int], stride: int
-) -> None:
-    _check_sizes(data_shape, latent_dim, hidden)
-    if len(data_shape) != 3 or len(hidden) == 0 or not isinstance(stride, int) or stride < 1:
+) -> Sizes:
+    sizes = check_sizes(data_shape, latent_dim, hidden)
+    if len(data_shape) != 3 or len(hidden) == 0 or not is_size(stride):
         raise ValueError(
             f"data_shape is {tuple(data_shape)}, hidden is {tuple(hidden)}, stride is {stride!r}; "
             "expected (height, width, channels), at least one layer, and a stride of at least 1"
@@ -92,3 +86,4 @@ def _check_conv(
             f"data_shape is {tuple(data_shape)}; {len(hidden)} layers of stride {stride} expect a "
             f"height and a width that {total} divides"
         )
+    return sizes

@@ -59,6 +59,11 @@ def image_grid(
         raise ValueError(
             f"images has shape {images.shape}; expected (n, height, width[, channels])"
         )
+    if not isinstance(columns, int) or columns < 1:
+        raise ValueError(f"columns is {columns!r}; expected a whole number of at least 1")
+    for name, given in (("titles", titles), ("colors", colors)):
+        if given is not None and len(given) != len(images):
+            raise ValueError(f"{name} has {len(given)} entries; expected {len(images)}, as images")
     rows = math.ceil(len(images) / columns)
     size = 7.2 / columns
     height = size * rows + (0.25 * rows if titles is not None else 0)
@@ -66,7 +71,8 @@ def image_grid(
     for ax in axes.flat:
         ax.axis("off")
     for i, (ax, image) in enumerate(zip(axes.flat, images, strict=False)):
-        ax.imshow(image.squeeze(), vmin=vmin, vmax=vmax)
+        grey = image.ndim == 3 and image.shape[-1] == 1
+        ax.imshow(image[..., 0] if grey else image, vmin=vmin, vmax=vmax)
         if titles is not None:
             color = "black" if colors is None else colors[i]
             ax.set_title(titles[i], fontsize=9, fontweight="normal", loc="center", color=color)
@@ -78,18 +84,21 @@ def score_histogram(
 ) -> Figure:
     """Densities of the scores of normal and anomalous examples, with a threshold if given."""
     scores, is_anomaly = np.asarray(scores), np.asarray(is_anomaly)
-    if scores.ndim != 1 or scores.shape != is_anomaly.shape or is_anomaly.dtype != bool:
+    alike = scores.ndim == 1 and scores.shape == is_anomaly.shape and len(scores) > 0
+    if not alike or is_anomaly.dtype != bool:
         raise ValueError(
             f"scores has shape {scores.shape}, is_anomaly has shape {is_anomaly.shape} and dtype "
             f"{is_anomaly.dtype}; expected (n,) and (n,) of bool"
         )
+    if not np.isfinite(scores).all():
+        raise ValueError("scores contains NaN or infinite values; expected finite numbers")
     fig, ax = plt.subplots()
     edges = np.histogram_bin_edges(scores, bins)
     parts = ((~is_anomaly, NORMAL, "normal", None), (is_anomaly, ANOMALY, "anomalous", "///"))
     for part, color, label, hatch in parts:  # the hatch tells them apart without colour
-        ax.hist(
-            scores[part], edges, density=True, color=color, alpha=0.55, label=label, hatch=hatch
-        )
+        if part.any():  # a density of nothing is 0 / 0
+            look = {"color": color, "alpha": 0.55, "label": label, "hatch": hatch}
+            ax.hist(scores[part], edges, density=True, **look)
     if threshold is not None:
         ax.axvline(threshold, color="black", linestyle="--", label="threshold")
     ax.set(xlabel="anomaly score", ylabel="density")
