@@ -34,6 +34,9 @@ test: .venv/.installed ## unit tests, every chapter with its numbers compared, c
 execute: .venv/.installed ## run chapters anew: all, or CHAPTER=04; FRESH=1 redraws every figure
 	@$(PY) tools/execute.py $(if $(FRESH),--fresh) $(CHAPTER)
 
+cover: .venv/.installed ## draw the picture of the README and the landing page anew
+	@$(PY) tools/make_cover.py
+
 serve: book ## build the site and serve it on PORT=8000
 	@echo "Open http://127.0.0.1:$(PORT)/ (Ctrl-C stops)"
 	@$(PY) -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)

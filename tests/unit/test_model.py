@@ -580,6 +580,13 @@ def test_the_configuration_is_json_and_gives_the_same_architecture(make_vae, arg
     assert float(again.beta) == float(vae.beta)
 
 
+def test_the_configuration_tells_what_was_asked_for(make_vae):
+    asked = {"latent_dim": 3, "hidden": (6, 4), "beta": 0.25, "seed": 8, "network": "dense"}
+    config = make_vae(**asked).get_config()
+    assert {name: config[name] for name in asked} == asked
+    assert config["data_shape"] == SHAPE
+
+
 def test_the_configuration_knows_no_numpy(make_vae):
     vae = make_vae(
         latent_dim=np.int64(2),
@@ -882,3 +889,26 @@ def test_wrong_sizes(make_vae, complains, argument, value):
 def test_too_few_weights(vae, images):
     with pytest.raises(ValueError, match=r"[Ss]ample_weight|cardinality"):
         fit(vae, images, sample_weight=np.ones(5))
+
+
+@pytest.mark.parametrize(
+    "x",
+    [
+        lambda x: tf.data.Dataset.from_tensor_slices(x).batch(4),
+        lambda x: tf.data.Dataset.from_tensor_slices(x).batch(4).repeat(),
+        lambda x: ((x[:4],) for _ in range(3)),
+    ],
+    ids=["tf.data", "endless", "generator"],
+)
+def test_weights_beside_batches_belong_into_the_batches(vae, images, x):
+    with pytest.raises(ValueError, match=r"`sample_weight` should not be passed"):
+        vae.fit(x(images), sample_weight=np.ones(12), verbose=0)
+
+
+def test_no_weight_is_dropped_in_silence_when_passed_by_position(vae, images):
+    expected = evaluate(without_noise(vae), images)["loss"] * 3
+    try:
+        loss = vae.evaluate(images, None, 12, 0, np.full(12, 3.0))[0]
+    except TypeError:
+        return  # refused: as good
+    assert loss == pytest.approx(expected, rel=1e-5)
