@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from keras import layers, ops
+from keras import layers
 
 from vae_lib import networks
 
@@ -109,7 +109,7 @@ def test_a_decoder_without_hidden_layers_is_linear():
     weight, bias = decoder.get_layer("parameters").weights
     bias.assign(np.arange(6.0))
     z = np.random.RandomState(0).randn(5, 4).astype("float32")
-    expected = (z @ ops.convert_to_numpy(weight) + np.arange(6)).reshape(5, 3, 2)
+    expected = (z @ weight.numpy() + np.arange(6)).reshape(5, 3, 2)
     np.testing.assert_allclose(decoder(z), expected, rtol=1e-5, atol=1e-5)
 
 
