@@ -1,8 +1,18 @@
 """Anomaly detection with variational autoencoders: the library of the book of that name."""
 
-from . import data, likelihoods, losses, networks, plots
+from . import data, likelihoods, losses, networks, plots, training
 from .likelihoods import Bernoulli, Gaussian
 from .model import VAE
 
 __version__ = "0.1.0"
-__all__ = ["VAE", "Bernoulli", "Gaussian", "data", "likelihoods", "losses", "networks", "plots"]
+__all__ = [
+    "VAE",
+    "Bernoulli",
+    "Gaussian",
+    "data",
+    "likelihoods",
+    "losses",
+    "networks",
+    "plots",
+    "training",
+]

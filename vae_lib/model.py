@@ -139,23 +139,25 @@ class VAE(keras.Model):
         x, _, _ = keras.utils.unpack_x_y_sample_weight(batch)
         return self.reconstruct(x)
 
-    def fit(self, x=None, y=None, *args, validation_data=None, **kwargs):
+    def fit(self, x=None, y=None, *, validation_data=None, sample_weight=None, **kwargs):
         """As in Keras; x is an array (n, *data_shape) or a tf.data.Dataset of batches."""
         self._check(x)
-        y = _target(x, y, kwargs.get("sample_weight"))
+        y = _target(x, y, sample_weight)
         if isinstance(validation_data, (tuple, list)):
             x_val, y_val, weight = keras.utils.unpack_x_y_sample_weight(tuple(validation_data))
             self._check(x_val, "validation_data")
             validation_data = (x_val, _target(x_val, y_val, weight), weight)
         elif validation_data is not None:
             self._check(validation_data, "validation_data")
-        return super().fit(x, y, *args, validation_data=validation_data, **kwargs)
+        return super().fit(
+            x, y, validation_data=validation_data, sample_weight=sample_weight, **kwargs
+        )
 
-    def evaluate(self, x=None, y=None, *args, **kwargs):
+    def evaluate(self, x=None, y=None, *, sample_weight=None, **kwargs):
         """As in Keras; one-sample estimates of the terms, with the same noise at each call."""
         self._check(x)
-        y = _target(x, y, kwargs.get("sample_weight"))
-        return super().evaluate(x, y, *args, **kwargs)
+        y = _target(x, y, sample_weight)
+        return super().evaluate(x, y, sample_weight=sample_weight, **kwargs)
 
     def predict(self, x, *args, **kwargs):
         """As in Keras; reconstructions E[x given z] at the posterior mean, in the shape of x."""
@@ -178,7 +180,7 @@ class VAE(keras.Model):
             "data_shape": self.data_shape,
             "network": self._config["network"],
             "hidden": self._config["hidden"],
-            "beta": float(ops.convert_to_numpy(self.beta)),
+            "beta": float(self.beta.numpy()),
             "seed": self._config["seed"],
             "encoder": encoder,
             "decoder": decoder,
@@ -197,4 +199,5 @@ class VAE(keras.Model):
 
 def _target(x, y, sample_weight):
     """A y that nothing reads: without one, Keras drops the weights of arrays in silence."""
-    return np.zeros(len(x)) if y is None and sample_weight is not None else y
+    dropped = y is None and sample_weight is not None and hasattr(x, "shape")
+    return np.zeros(len(x)) if dropped else y
