@@ -154,7 +154,10 @@ class VAE(keras.Model):
         )
 
     def evaluate(self, x=None, y=None, *, sample_weight=None, **kwargs):
-        """As in Keras; one-sample estimates of the terms, with the same noise at each call."""
+        """As in Keras; one-sample estimates of the terms, with the same noise in every batch.
+
+        Two calls agree exactly; compare models at the same `batch_size`.
+        """
         self._check(x)
         y = _target(x, y, sample_weight)
         return super().evaluate(x, y, sample_weight=sample_weight, **kwargs)
