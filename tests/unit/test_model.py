@@ -122,6 +122,11 @@ def test_noise_differs_between_examples_dimensions_and_calls(vae):
     assert len(np.unique(draws)) == draws.size
 
 
+def test_noise_has_the_type_of_its_mean(vae):
+    zeros = tf.zeros((3, 2), "float64")
+    assert vae.reparameterize(zeros, zeros).dtype == tf.float64
+
+
 def test_training_draws_new_noise_at_each_call_and_evaluation_the_same(vae, images):
     train = [numpy(vae(images, training=True)["z"]) for _ in range(2)]
     test = [numpy(vae(images)["z"]) for _ in range(2)]
@@ -309,15 +314,16 @@ def test_what_evaluate_owes_to_the_batch_size(vae, images, batch_size):
         lambda x: x,
         lambda x: (x,),
         lambda x: (x, None, np.linspace(0, 2, 12)),
+        lambda x: [x, None, np.linspace(0, 2, 12)],
         lambda x: tf.data.Dataset.from_tensor_slices(x).batch(5),
         lambda x: tf.constant(x),
     ],
-    ids=["array", "tuple", "weighted", "tf.data", "tensor"],
+    ids=["array", "tuple", "weighted", "list", "tf.data", "tensor"],
 )
 def test_validation_data_in_every_form(vae, images, validation):
     given = validation(images)
     logs = fit(vae, images, validation_data=given, validation_batch_size=5)
-    weights = given[2] if isinstance(given, tuple) and len(given) == 3 else None
+    weights = given[2] if isinstance(given, (tuple, list)) and len(given) == 3 else None
     expected = evaluate(vae, images, batch_size=5, sample_weight=weights)
     for name in TERMS:
         assert logs[f"val_{name}"] == pytest.approx(expected[name], rel=1e-5)
@@ -583,6 +589,7 @@ def test_the_configuration_is_json_and_gives_the_same_architecture(make_vae, arg
 
 def test_the_configuration_tells_what_was_asked_for(make_vae):
     asked = {"latent_dim": 3, "hidden": (6, 4), "beta": 0.25, "seed": 8, "network": "dense"}
+    asked["name"] = "mine"
     config = make_vae(**asked).get_config()
     assert {name: config[name] for name in asked} == asked
     assert config["data_shape"] == SHAPE
