@@ -17,10 +17,15 @@ def is_size(value: object) -> bool:
     return isinstance(value, numbers.Integral) and not isinstance(value, bool) and value >= 1
 
 
+def check_count(name: str, value: object) -> None:
+    """The argument called name must be a whole number of at least 1."""
+    if not is_size(value):
+        raise ValueError(f"{name} is {value!r}; expected a whole number of at least 1")
+
+
 def check_sizes(data_shape: Sequence[int], latent_dim: int, hidden: Sequence[int]) -> Sizes:
     """The sizes as Python's own integers, since Keras takes no NumPy ones."""
-    if not is_size(latent_dim):
-        raise ValueError(f"latent_dim is {latent_dim!r}; expected a whole number of at least 1")
+    check_count("latent_dim", latent_dim)
     for name, sizes in (("data_shape", data_shape), ("hidden", hidden)):
         if not isinstance(sizes, Sequence) or not all(is_size(size) for size in sizes):
             raise ValueError(f"{name} is {sizes!r}; expected whole numbers of at least 1")

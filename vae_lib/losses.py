@@ -11,7 +11,7 @@ import math
 import keras
 from keras import ops
 
-from .checks import is_size
+from .checks import check_count
 
 
 def reconstruction(likelihood: keras.layers.Layer, x, parameters):
@@ -65,9 +65,8 @@ def importance_weighted_bound(model: keras.Model, x, k: int = 50, seed: int = 0,
     Raises:
         ValueError: k or chunk below 1.
     """
-    for name, value in (("k", k), ("chunk", chunk)):
-        if not is_size(value):
-            raise ValueError(f"{name} is {value!r}; expected a whole number of at least 1")
+    check_count("k", k)
+    check_count("chunk", chunk)
     mean, log_var = model.encode(x)
     noise = keras.random.SeedGenerator(seed)
     total = None

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from . import losses
-from .checks import check_input, is_size
+from .checks import check_count, check_input
 from .model import VAE
 
 
@@ -34,8 +34,7 @@ def train_vae(
     silent, 1 a progress bar, 2 a line an epoch.
     """
     check_input(dataset, model.data_shape, model.likelihood.unit_interval, "dataset")
-    if not is_size(epochs):
-        raise ValueError(f"epochs is {epochs!r}; expected a whole number of at least 1")
+    check_count("epochs", epochs)
     optimizer.build(model.trainable_variables)  # tf.function may not create variables later
     any_batch = tf.TensorSpec((None, *model.data_shape), dataset.element_spec.dtype)
     step = tf.function(lambda x: train_step(model, x, optimizer), input_signature=[any_batch])
@@ -52,7 +51,8 @@ def train_vae(
         progress = keras.utils.Progbar(steps, verbose=verbose, stateful_metrics=list(metrics))
         for number, x in enumerate(dataset, start=1):
             metrics["loss"].update_state(step(x), sample_weight=len(x))
-            progress.update(number, values=_results(metrics).items(), finalize=False)
+            if verbose:  # reading three metrics makes each step wait
+                progress.update(number, values=_results(metrics).items(), finalize=False)
         for name, value in _results(metrics).items():
             history[name].append(value)
         progress.update(number, values=_results(metrics).items(), finalize=True)
@@ -72,8 +72,7 @@ class KLWarmUp(keras.callbacks.Callback):
 
     def __init__(self, epochs: int, beta: float = 1.0):
         super().__init__()
-        if not is_size(epochs):
-            raise ValueError(f"epochs is {epochs!r}; expected a whole number of at least 1")
+        check_count("epochs", epochs)
         self.epochs, self.beta = epochs, beta
 
     def on_epoch_begin(self, epoch: int, logs=None):
