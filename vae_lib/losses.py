@@ -55,12 +55,19 @@ def log_normal(z, mean=0.0, log_var=0.0):
     return -0.5 * ops.sum(terms, axis=-1)
 
 
-def importance_weighted_bound(model: keras.Model, x, k: int = 50, seed: int = 0, chunk: int = 10):
+def importance_weighted_bound(
+    model: keras.Model,
+    x,
+    k: int = 50,
+    seed: int | keras.random.SeedGenerator = 0,
+    chunk: int = 10,
+):
     """Lower bound on log p(x) from k draws of z, for each image: (n,), in nats; equation (4.7).
 
     Burda, Grosse and Salakhutdinov (2016). With k = 1 it is a one-sample ELBO; in expectation it
     grows with k and approaches log p(x). Draws are made `chunk` at a time and only a running
-    log-sum of the weights is kept, so memory does not grow with k.
+    log-sum of the weights is kept, so memory does not grow with k. To train on the bound, pass
+    `model.noise` as the seed and k as the chunk.
 
     Raises:
         ValueError: k or chunk below 1.
@@ -68,7 +75,9 @@ def importance_weighted_bound(model: keras.Model, x, k: int = 50, seed: int = 0,
     check_count("k", k)
     check_count("chunk", chunk)
     mean, log_var = model.encode(x)
-    noise = keras.random.SeedGenerator(seed)
+    noise = (
+        seed if isinstance(seed, keras.random.SeedGenerator) else keras.random.SeedGenerator(seed)
+    )
     total = None
     for start in range(0, k, chunk):
         draws = min(chunk, k - start)

@@ -1,0 +1,33 @@
+"""The command line: `python -m benchmarks NAME …`."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is imported
+
+
+def main() -> None:
+    """Run one benchmark."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    commands = parser.add_subparsers(dest="name", required=True)
+    density = commands.add_parser("density", help="negative log-likelihood beside the papers'")
+    density.add_argument("--k", type=int, choices=(1, 50), default=1, help="draws of z a step")
+    density.add_argument("--hidden", type=int, default=300, help="units of each hidden layer")
+    density.add_argument("--samples", type=int, default=5000, help="draws of z in the evaluation")
+    speed = commands.add_parser("training_speed", help="images a second beside peers")
+    speed.add_argument("--rounds", type=int, default=7)
+    memory = commands.add_parser("memory", help="peak memory by batch size and draws")
+    for command in (density, speed, memory):
+        command.add_argument("--data", required=True, help="an .npz in Keras's layout")
+        command.add_argument("--seed", type=int, default=0)
+        command.add_argument("--threads", type=int, default=2)
+        command.add_argument("--work", default=".work/benchmarks", help="where progress is kept")
+    arguments = parser.parse_args()
+    importlib.import_module(f"benchmarks.{arguments.name}").run(arguments)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,158 @@
+"""How well a VAE models MNIST: test negative log-likelihood, after Burda et al. (2016), table 1.
+
+Pixels are drawn anew from their grey value in every epoch; the test images are drawn once. Training
+goes in stages, each with more draws of z a step than the one before: the first, with one draw, is
+the ordinary ELBO and costs least. Run the same command again after an interruption, and it goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from vae_lib import VAE, data, losses
+from vae_lib.training import Resume
+
+from . import record
+
+BATCH = 100
+STAGES = {  # k: (draws of z, epochs, learning rate at the start of its cosine decay)
+    1: [(1, 480, 1e-3)],
+    50: [(1, 150, 1e-3), (8, 40, 5e-4), (50, 15, 5e-4)],
+}
+
+
+@keras.saving.register_keras_serializable(package="benchmarks")
+class ImportanceWeightedVAE(VAE):
+    """A VAE that is trained on the importance-weighted bound with `draws` of z; equation (4.7)."""
+
+    draws = 1
+
+    def call(self, x, training: bool = False):
+        """As in VAE, and the bound while training."""
+        if not training or self.draws == 1:
+            return super().call(x, training)
+        bound = losses.importance_weighted_bound(
+            self, x, self.draws, seed=self.noise, chunk=self.draws
+        )
+        return {"bound": bound}
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """Negative bound, in nats: the mean over the batch."""
+        if "bound" in y_pred:
+            return -ops.mean(y_pred["bound"])
+        return super().compute_loss(x, y, y_pred, sample_weight, training)
+
+
+class Clock(keras.callbacks.Callback):
+    """Processor and wall time of the training so far, over all interruptions."""
+
+    def __init__(self, path: Path):
+        super().__init__()
+        self.path = path
+        self.before = json.loads(path.read_text()) if path.exists() else {"cpu": 0.0, "wall": 0.0}
+        self.start = (record.cpu_seconds(), time.perf_counter())
+
+    def read(self) -> dict[str, float]:
+        """Seconds so far."""
+        cpu, wall = record.cpu_seconds() - self.start[0], time.perf_counter() - self.start[1]
+        return {"cpu": self.before["cpu"] + cpu, "wall": self.before["wall"] + wall}
+
+    def on_epoch_end(self, epoch: int, logs=None):
+        """Write them down, so that an interrupted run still counts."""
+        temporary = self.path.with_suffix(".part")
+        temporary.write_text(json.dumps(self.read()))
+        temporary.replace(self.path)
+
+
+def train(vae: VAE, x: np.ndarray, k: int, folder: Path, seed: int) -> dict:
+    """Run the stages of k that are not finished yet; seconds of them all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    clock = Clock(folder / "clock.json")
+    for number, (draws, epochs, rate) in enumerate(STAGES[k]):
+        finished = folder / f"stage{number}.weights.h5"
+        if finished.exists():
+            vae.load_weights(finished)
+            continue
+        vae.draws = draws
+        steps = epochs * (len(x) // BATCH)
+        schedule = keras.optimizers.schedules.CosineDecay(rate, steps, alpha=0.01)
+        vae.compile(optimizer=keras.optimizers.Adam(schedule))
+        resume = Resume(folder / f"stage{number}", seed=seed + number)
+
+        def binarise(step, batch, resume=resume):
+            seed = tf.stack([resume.epoch, step])
+            grey = tf.random.stateless_uniform(tf.shape(batch), seed=seed)
+            return tf.cast(grey < batch, "float32")
+
+        batches = resume.batches(x, BATCH).enumerate().map(binarise).prefetch(2)
+        vae.fit(batches, epochs=epochs, shuffle=False, verbose=2, callbacks=[resume, clock])
+        vae.save_weights(folder / "part.weights.h5")
+        (folder / "part.weights.h5").rename(finished)
+    return clock.read()
+
+
+def evaluate(vae: VAE, x: np.ndarray, samples: int) -> np.ndarray:
+    """Negative log-likelihood of each image, in nats, from `samples` draws of z."""
+    values = []
+    progress = keras.utils.Progbar(len(x), unit_name="image")
+    for start in range(0, len(x), BATCH):
+        batch = tf.constant(x[start : start + BATCH])
+        bound = losses.importance_weighted_bound(vae, batch, samples, seed=start, chunk=50)
+        values.append(-bound.numpy())
+        progress.update(start + len(batch))
+    return np.concatenate(values)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Train, evaluate, write results/density_k<k>.json."""
+    seed, k = arguments.seed, arguments.k
+    tf.config.threading.set_intra_op_parallelism_threads(arguments.threads)
+    tf.config.threading.set_inter_op_parallelism_threads(arguments.threads)
+    keras.utils.set_random_seed(seed)
+    dataset = data.load(arguments.data)
+    vae = ImportanceWeightedVAE(
+        latent_dim=50,
+        data_shape=dataset.x_train.shape[1:],
+        network="dense",
+        hidden=(arguments.hidden, arguments.hidden),
+        seed=seed,
+    )
+    seconds = train(vae, dataset.x_train, k, Path(arguments.work) / f"density_k{k}_{seed}", seed)
+    memory = record.peak_memory()
+    draw = np.random.RandomState(seed).random_sample(dataset.x_test.shape)
+    test = (draw < dataset.x_test).astype("float32")
+    start = record.cpu_seconds()
+    results = {
+        "nll": nll_with_error(vae, test, arguments.samples),
+        "negative_elbo": nll_with_error(vae, test, 1),
+        "training_cpu_minutes": round(seconds["cpu"] / 60, 2),
+        "training_wall_minutes": round(seconds["wall"] / 60, 2),
+        "training_peak_mib": memory,
+        "evaluation_cpu_minutes": round((record.cpu_seconds() - start) / 60, 2),
+    }
+    settings = {
+        "k": k,
+        "seed": seed,
+        "samples": arguments.samples,
+        "threads": arguments.threads,
+        "hidden": [arguments.hidden] * 2,
+        "latent_dim": vae.latent_dim,
+        "batch": BATCH,
+        "stages": STAGES[k],
+        "parameters": vae.count_params(),
+    }
+    print(record.write(f"density_k{k}", settings, results))
+
+
+def nll_with_error(vae: VAE, x: np.ndarray, samples: int) -> dict[str, float]:
+    """Mean over the images, in nats, and its standard error."""
+    nll = evaluate(vae, x, samples)
+    return {"nats": float(nll.mean()), "standard_error": float(nll.std() / len(nll) ** 0.5)}
