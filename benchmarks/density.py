@@ -25,7 +25,7 @@ from . import record
 BATCH = 100
 STAGES = {  # k: (draws of z, epochs, learning rate at the start of its cosine decay)
     1: [(1, 480, 1e-3)],
-    50: [(1, 150, 1e-3), (8, 40, 5e-4), (50, 15, 5e-4)],
+    50: [(1, 90, 1e-3), (8, 30, 5e-4), (50, 10, 5e-4)],
 }
 
 
