@@ -61,6 +61,11 @@ test-oldest: .venv-oldest/.installed ## unit tests and chapters with the oldest 
 repository: .venv/.installed ## set the repository's address everywhere: URL=https://github.com/me/my-book
 	@$(PY) tools/set_repository.py "$(URL)"
 
+benchmark: .venv-benchmark/.installed ## hours: full-size runs, results in benchmarks/: DATA=mnist.npz
+	@test -f "$(DATA)" || { echo "Which data? make benchmark DATA=path/to/mnist.npz" >&2; exit 1; }
+	@for name in "density --k 1" "density --k 50" training_speed memory; do \
+	.venv-benchmark/bin/python -m benchmarks $$name --data "$(DATA)" || exit 1; done
+
 COMPILE = .work/uv/bin/uv pip compile -q --universal --generate-hashes --python-version 3.10 \
 	--custom-compile-command 'make lock' $(if $(UPGRADE),--upgrade) pyproject.toml
 
@@ -72,7 +77,7 @@ clean: ## remove what was built, but not the environments
 	rm -rf _build .work build dist vae_lib.egg-info .hypothesis
 
 distclean: clean ## remove the environments too
-	rm -rf .venv .venv-oldest
+	rm -rf .venv .venv-oldest .venv-benchmark
 
 # An environment is complete when its stamp names this very folder: a moved clone makes it anew.
 ifneq "$(shell cat .venv/.installed 2>/dev/null)" "$(CURDIR)/.venv"
@@ -80,6 +85,10 @@ ifneq "$(shell cat .venv/.installed 2>/dev/null)" "$(CURDIR)/.venv"
 endif
 ifneq "$(shell cat .venv-oldest/.installed 2>/dev/null)" "$(CURDIR)/.venv-oldest"
 .venv-oldest/.installed: moved
+endif
+
+ifneq "$(shell cat .venv-benchmark/.installed 2>/dev/null)" "$(CURDIR)/.venv-benchmark"
+.venv-benchmark/.installed: moved
 endif
 
 need-python:
@@ -92,8 +101,12 @@ need-python:
 .venv-oldest/.installed: requirements-oldest.txt pyproject.toml | need-python
 	@"$(PYTHON)" tools/environment.py --newest 3.12 .venv-oldest requirements-oldest.txt
 
+.venv-benchmark/.installed: requirements.txt benchmarks/requirements.txt pyproject.toml | need-python
+	@"$(PYTHON)" tools/environment.py .venv-benchmark requirements.txt
+	@.venv-benchmark/bin/python -m pip install -q -r benchmarks/requirements.txt
+
 .work/uv/bin/uv: | need-python
 	@"$(PYTHON)" -m venv .work/uv && .work/uv/bin/python -m pip install -q uv
 
-.PHONY: help book test execute serve lab lint test-alone test-threads test-oldest repository lock \
-	clean distclean moved need-python
+.PHONY: help book test execute serve lab lint test-alone test-threads test-oldest repository benchmark \
+	lock clean distclean moved need-python

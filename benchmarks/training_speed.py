@@ -54,6 +54,7 @@ def _race(context, batch: int, arguments: argparse.Namespace) -> dict[str, list[
         ours, theirs = context.Pipe()
         worker = (theirs, name, batch, arguments.data, arguments.threads)
         context.Process(target=_work, args=worker, daemon=True).start()
+        theirs.close()  # so that a worker that dies is noticed
         ours.recv()  # built and warmed up
         pipes[name] = ours
     seconds = {name: [] for name in pipes}

@@ -1,12 +1,14 @@
 """Anomaly detection with variational autoencoders: the library of the book of that name."""
 
-from . import data, likelihoods, losses, networks, plots, training
+from . import data, likelihoods, losses, networks, plots, scores, thresholds, training
+from .detector import AnomalyDetector
 from .likelihoods import Bernoulli, Gaussian
 from .model import VAE
 
 __version__ = "0.1.0"
 __all__ = [
     "VAE",
+    "AnomalyDetector",
     "Bernoulli",
     "Gaussian",
     "data",
@@ -14,5 +16,7 @@ __all__ = [
     "losses",
     "networks",
     "plots",
+    "scores",
+    "thresholds",
     "training",
 ]

@@ -32,6 +32,10 @@ class Bernoulli(keras.layers.Layer):
         # x log s(l) + (1 - x) log(1 - s(l)), where the large terms cancel on paper, not in floats
         return x * parameters - ops.softplus(parameters)
 
+    def best_log_prob(self, x):
+        """The largest log_prob that any logits reach: minus the entropy of each pixel, in nats."""
+        return x * ops.log(ops.maximum(x, 1e-30)) + (1 - x) * ops.log(ops.maximum(1 - x, 1e-30))
+
     def mean(self, parameters):
         """E[x given z] = sigmoid(logits), in 0..1."""
         return ops.sigmoid(parameters)
@@ -87,6 +91,10 @@ class Gaussian(keras.layers.Layer):
         """log density of x given z for each pixel, in nats (above 0 where sigma is small)."""
         standardised = (x - parameters) * ops.exp(-self.log_sigma)
         return -0.5 * (math.log(2 * math.pi) + standardised**2) - self.log_sigma
+
+    def best_log_prob(self, x):
+        """The largest log_prob that any means reach: that of x itself, in nats."""
+        return self.log_prob(x, x)
 
     def mean(self, parameters):
         """E[x given z]: the parameters themselves."""

@@ -1,0 +1,293 @@
+"""The detector: what it promises with its threshold, and what it writes and reads."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_breast_cancer
+from sklearn.exceptions import NotFittedError
+from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.preprocessing import StandardScaler
+
+from vae_lib import VAE, AnomalyDetector, Gaussian, data, scores
+
+
+def blobs(n: int, seed: int, odd: bool = False) -> np.ndarray:
+    """Normal images are bright on the left, odd ones on the right, with noise: (n, 4, 4, 1)."""
+    images = 0.3 * np.random.RandomState(seed).rand(n, 4, 4, 1)
+    images[:, :, 2:] += 0.6 * odd
+    images[:, :, :2] += 0.6 * (not odd)
+    return images.astype("float32")
+
+
+NORMAL, CALIBRATION, TEST, ODD = blobs(200, 0), blobs(120, 1), blobs(400, 2), blobs(60, 3, odd=True)
+
+
+@pytest.fixture(scope="module")
+def vae() -> VAE:
+    sizes = {"data_shape": (4, 4, 1), "network": "dense", "hidden": (8,)}
+    vae = VAE(2, likelihood=Gaussian(0.1), seed=0, **sizes)
+    vae.compile(optimizer="adam")
+    vae.fit(NORMAL, epochs=20, verbose=0)
+    return vae
+
+
+@pytest.fixture
+def detector(vae) -> AnomalyDetector:
+    return AnomalyDetector(vae).calibrate(CALIBRATION, false_alarm_rate=0.1)
+
+
+def test_it_finds_what_is_odd_and_keeps_its_rate(detector):
+    assert detector.predict(ODD).all()
+    assert 0.03 < detector.predict(TEST).mean() < 0.2
+    assert detector.predict(TEST).dtype == bool
+
+
+@pytest.mark.parametrize("method", ["conformal", "quantile", "tail"])
+def test_every_method_gives_a_threshold_among_the_calibration_scores(vae, method):
+    detector = AnomalyDetector(vae).calibrate(CALIBRATION, 0.1, method=method)
+    flagged = (detector.calibration_scores > detector.threshold).mean()
+    assert abs(flagged - 0.1) < 0.03
+
+
+def test_p_values_agree_with_the_decision(detector):
+    images = np.concatenate([TEST, ODD])
+    p = detector.p_value(images)
+    assert ((p > 0) & (p <= 1)).all()
+    np.testing.assert_array_equal(p <= 0.1, detector.predict(images))
+
+
+def test_a_smaller_rate_is_a_higher_threshold(vae):
+    thresholds = [
+        AnomalyDetector(vae).calibrate(CALIBRATION, rate).threshold for rate in (0.2, 0.1, 0.02)
+    ]
+    assert thresholds == sorted(set(thresholds))
+
+
+def test_a_score_that_learns_is_not_calibrated_on_what_it_learned_from(vae):
+    detector = AnomalyDetector(vae, "latent").calibrate(CALIBRATION, 0.1)
+    assert len(detector.calibration_scores) == 60
+    expected = scores.LatentDistance().fit(vae, CALIBRATION[::2])(vae, CALIBRATION[1::2])
+    np.testing.assert_array_equal(detector.calibration_scores, expected)
+
+
+def test_the_heatmap_sums_to_the_score_and_shows_where(detector):
+    shares = detector.heatmap(ODD)
+    np.testing.assert_allclose(shares.sum((1, 2, 3)), detector.score(ODD), rtol=1e-4)
+    assert shares.shape == ODD.shape
+
+
+def test_evaluate_is_scikit_learns(detector):
+    images = np.concatenate([TEST, ODD[:5], TEST[:3]])
+    truth = np.arange(len(images)) >= len(TEST)
+    found, score = detector.evaluate(images, truth), detector.score(images)
+    assert found.auroc.value == pytest.approx(roc_auc_score(truth, score))
+    assert found.average_precision.value == pytest.approx(average_precision_score(truth, score))
+    flags = detector.predict(images)
+    assert found.false_alarm_rate.value == pytest.approx(flags[~truth].mean())
+    assert found.detection_rate.value == pytest.approx(flags[truth].mean())
+    (tn, fp), (fn, tp) = found.confusion
+    assert (tn + fp, fn + tp, fp + tp) == (400, 8, flags.sum())
+    hard = np.quantile(score[truth], 0.05)  # nineteen of twenty anomalies score higher
+    assert found.fpr_at_95_tpr.value == pytest.approx((score[~truth] >= hard).mean(), abs=0.35)
+    for interval in found[:-1]:
+        assert interval.low <= interval.value <= interval.high
+
+
+def test_fpr_at_95_tpr_by_hand(detector, monkeypatch):
+    monkeypatch.setattr(detector, "score", lambda images: images)
+    normal, anomalous = np.arange(100.0), np.arange(80.5, 100.5)
+    truth = np.repeat([False, True], [100, 20])
+    found = detector.evaluate(np.concatenate([normal, anomalous]), truth)
+    assert found.fpr_at_95_tpr.value == pytest.approx(0.18)  # above 81.5: 82 to 99
+
+
+def test_intervals_repeat_and_shrink_with_more_images(detector):
+    def width(n):
+        images = np.concatenate([TEST[:n], ODD[: n // 4]])
+        truth = np.arange(len(images)) >= n
+        first, again = (detector.evaluate(images, truth).false_alarm_rate for _ in range(2))
+        assert first == again
+        return first.high - first.low
+
+    assert width(240) < width(40)
+
+
+def test_a_table_of_numbers_that_ships_with_scikit_learn():
+    table, benign = load_breast_cancer(return_X_y=True)
+    normal = table[benign == 1].astype("float32")
+    scaler = StandardScaler().fit(normal[:200])
+    part = lambda rows: scaler.transform(rows).astype("float32")  # noqa: E731
+    sizes = {"data_shape": (30,), "network": "dense", "hidden": (64,)}
+    vae = VAE(4, likelihood="gaussian", seed=0, **sizes)
+    vae.compile(optimizer="adam")
+    vae.fit(part(normal[:200]), epochs=60, verbose=0)
+    detector = AnomalyDetector(vae).calibrate(part(normal[200:280]), false_alarm_rate=0.1)
+    images = part(np.concatenate([normal[280:], table[benign == 0]]).astype("float32"))
+    found = detector.evaluate(images, np.arange(len(images)) >= len(normal) - 280)
+    assert found.auroc.low > 0.85 and found.false_alarm_rate.value < 0.25
+
+
+# Saving and loading
+
+ELSEWHERE = """
+import sys, numpy as np
+from vae_lib import AnomalyDetector
+it = AnomalyDetector.load(sys.argv[1])
+images = np.load(sys.argv[2])
+np.savez(sys.argv[3], it.score(images), it.predict(images), it.p_value(images))
+"""
+
+
+@pytest.mark.parametrize("name", ["relative", "bound", "fusion", "latent"])
+def test_loaded_it_is_the_same_detector(vae, tmp_path, name):
+    detector = AnomalyDetector(vae, name).calibrate(CALIBRATION, 0.07)
+    detector.save(tmp_path / "it.detector")
+    loaded = AnomalyDetector.load(tmp_path / "it.detector")
+    for attribute in ("threshold", "false_alarm_rate", "method"):
+        assert getattr(loaded, attribute) == getattr(detector, attribute)
+    np.testing.assert_array_equal(loaded.score(TEST), detector.score(TEST))
+    np.testing.assert_array_equal(loaded.p_value(ODD), detector.p_value(ODD))
+
+
+def test_it_loads_in_another_process(detector, tmp_path):
+    detector.save(tmp_path / "it.detector")
+    np.save(tmp_path / "images.npy", TEST)
+    names = ("it.detector", "images.npy", "out.npz")
+    words = [str(tmp_path / name) for name in names]
+    subprocess.run([sys.executable, "-c", ELSEWHERE, *words], check=True)
+    with np.load(tmp_path / "out.npz") as found:
+        np.testing.assert_array_equal(found["arr_0"], detector.score(TEST))
+        np.testing.assert_array_equal(found["arr_1"], detector.predict(TEST))
+        np.testing.assert_array_equal(found["arr_2"], detector.p_value(TEST))
+
+
+def test_the_arguments_of_a_score_are_saved(vae, tmp_path):
+    score = scores.ImportanceBound(draws=7, seed=3)
+    AnomalyDetector(vae, score).calibrate(CALIBRATION, 0.1).save(tmp_path / "it")
+    loaded = AnomalyDetector.load(tmp_path / "it")
+    np.testing.assert_array_equal(loaded.score(ODD), score(vae, ODD))
+
+
+@pytest.mark.parametrize("network", ["dense", "conv"])
+def test_a_detector_of_the_books_size_is_two_megabytes_at_most(network, tmp_path):
+    vae = VAE(16, likelihood=Gaussian(0.2), network=network)
+    vae.compile(optimizer="adam")
+    images = np.random.RandomState(0).rand(40, 28, 28, 1).astype("float32")
+    vae.fit(images, verbose=0)  # the optimizer has its moments now
+    AnomalyDetector(vae, "fusion").calibrate(images, 0.1).save(tmp_path / "it")
+    assert (tmp_path / "it").stat().st_size < 2e6
+
+
+def edit(path: Path, name: str, change) -> None:
+    with zipfile.ZipFile(path) as file:
+        members = {member: file.read(member) for member in file.namelist()}
+    members[name] = change(members[name])
+    with zipfile.ZipFile(path, "w") as file:
+        for member, content in members.items():
+            file.writestr(member, content)
+
+
+def change_json(**values):
+    return lambda content: json.dumps({**json.loads(content), **values}).encode()
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda p: p.write_bytes(p.read_bytes()[: p.stat().st_size // 2]), ["cannot be read"]),
+        (lambda p: p.write_bytes(b""), ["cannot be read"]),
+        (lambda p: p.write_text("no detector"), ["cannot be read"]),
+        (lambda p: edit(p, "detector.json", change_json(threshold=9.0)), ["changed"]),
+        (lambda p: edit(p, "arrays.npz", lambda b: b[:-1] + b"?"), ["changed"]),
+        (lambda p: edit(p, "detector.json", lambda b: b"{"), ["cannot be read"]),
+        (lambda p: edit(p, "detector.json", change_json(format=2)), ["format 2", "newer vae_lib"]),
+    ],
+)
+def test_files_that_are_not_whole(detector, tmp_path, complains, damage, words):
+    path = tmp_path / "it.detector"
+    detector.save(path)
+    damage(path)
+    complains(lambda: AnomalyDetector.load(path), str(path), *words)
+
+
+def test_a_model_file_is_no_detector(vae, tmp_path, complains):
+    vae.save(tmp_path / "it.keras")
+    complains(lambda: AnomalyDetector.load(tmp_path / "it.keras"), "expected a file that")
+
+
+def test_a_failed_save_leaves_the_old_file(detector, tmp_path, monkeypatch):
+    path = tmp_path / "it.detector"
+    detector.save(path)
+    before = path.read_bytes()
+    monkeypatch.setattr("vae_lib.detector._digest", lambda members: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        detector.save(path)
+    assert path.read_bytes() == before
+
+
+def test_no_such_file(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        AnomalyDetector.load(tmp_path / "nothing")
+
+
+# Wrong input
+
+
+@pytest.mark.parametrize("call", ["predict", "p_value"])
+def test_before_it_is_calibrated(vae, call):
+    with pytest.raises(NotFittedError, match="call calibrate first"):
+        getattr(AnomalyDetector(vae), call)(TEST)
+    with pytest.raises(NotFittedError, match="call calibrate first"):
+        AnomalyDetector(vae).save("nowhere")
+    assert AnomalyDetector(vae).score(TEST).shape == (400,)
+
+
+def test_labelled_anomalies_among_the_calibration_images(vae, complains):
+    images = np.concatenate([CALIBRATION, ODD])
+    mixed = data.Labelled(images, np.arange(len(images)) >= 120, np.zeros(len(images), int))
+    complains(lambda: AnomalyDetector(vae).calibrate(mixed), "60 labelled anomalies", "normal")
+    clean = data.Labelled(CALIBRATION, np.zeros(120, bool), np.zeros(120, int))
+    expected = AnomalyDetector(vae).calibrate(CALIBRATION).threshold
+    assert AnomalyDetector(vae).calibrate(clean).threshold == expected
+
+
+@pytest.mark.parametrize("rate", [0, 1, -0.1, 1.5, float("nan"), None])
+def test_rates_outside_zero_to_one(vae, complains, rate):
+    complains(lambda: AnomalyDetector(vae).calibrate(CALIBRATION, rate), "false_alarm_rate", rate)
+
+
+def test_too_few_images_for_the_rate(vae, complains):
+    complains(lambda: AnomalyDetector(vae).calibrate(CALIBRATION[:30], 0.01), "30", "99")
+    complains(lambda: AnomalyDetector(vae).calibrate(CALIBRATION[:0]), "images is empty")
+
+
+def test_a_failed_calibration_changes_nothing(detector, complains):
+    before = detector.threshold
+    complains(lambda: detector.calibrate(CALIBRATION[:5], 0.01), "5")
+    complains(lambda: detector.calibrate(CALIBRATION, method="guess"), "method is 'guess'")
+    assert detector.threshold == before
+
+
+def test_what_is_not_a_model_or_a_score(vae, complains):
+    complains(lambda: AnomalyDetector("vae"), "model is a str", "VAE")
+    complains(lambda: AnomalyDetector(vae, "mse"), "score is 'mse'")
+    complains(lambda: AnomalyDetector(vae, "kl").heatmap(TEST), "kl", "no map")
+
+
+def test_wrong_images(detector, complains):
+    for call in (detector.score, detector.predict, detector.p_value, detector.heatmap):
+        complains(lambda call=call: call(TEST[:, :3]), "images has shape", "4, 4, 1")
+
+
+@pytest.mark.parametrize(
+    "truth", [np.ones(400, bool), np.zeros(400, bool), np.ones(3, bool), np.ones(400)]
+)
+def test_wrong_labels(detector, complains, truth):
+    complains(lambda: detector.evaluate(TEST, truth), "is_anomaly")

@@ -1,0 +1,238 @@
+"""Scores against their definitions in NumPy, and their promise: one image, one score."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+from scipy import ndimage, special, stats
+from sklearn.covariance import LedoitWolf
+
+from vae_lib import Gaussian, losses, scores
+
+ALL = tuple(scores.SCORES)
+
+
+@pytest.fixture
+def many() -> np.ndarray:
+    """Forty-five grey images: two blocks and a part of a third."""
+    return np.random.RandomState(3).rand(45, 4, 4, 1).astype("float32")
+
+
+@pytest.fixture
+def trained(make_vae, many):
+    """A model that has seen something, so that scores differ."""
+    vae = make_vae(likelihood=Gaussian(0.3), graph=True)
+    vae.fit(many, epochs=3, verbose=0)
+    return vae
+
+
+def value(name: str, vae, images: np.ndarray) -> np.ndarray:
+    return scores.get(name).fit(vae, images)(vae, images)
+
+
+# What all promise
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_one_finite_score_an_image(trained, many, name):
+    found = value(name, trained, many)
+    assert found.shape == (45,) and found.dtype == "float64"
+    assert np.isfinite(found).all() and found.std() > 0
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_score_does_not_depend_on_company_order_or_call(trained, many, name):
+    score = scores.get(name).fit(trained, many)
+    together = score(trained, many)
+    order = np.random.RandomState(0).permutation(45)
+    np.testing.assert_array_equal(score(trained, many[order]), together[order])
+    np.testing.assert_array_equal(score(trained, many[7:8]), together[7:8])
+    np.testing.assert_array_equal(score(trained, many), together)
+
+
+@pytest.mark.parametrize("name", scores.MAPS)
+def test_the_pixels_shares_sum_to_the_score(trained, many, name):
+    score = scores.get(name)
+    shares = score.map(trained, many)
+    assert shares.shape == many.shape
+    np.testing.assert_allclose(shares.sum((1, 2, 3)), score(trained, many), rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", sorted(set(ALL) - set(scores.MAPS)))
+def test_no_map_where_there_is_none(trained, many, name, complains):
+    complains(lambda: scores.get(name).map(trained, many), name, "no map", "relative")
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_further_training_changes_the_score(trained, many, name):
+    score = scores.get(name).fit(trained, many)
+    before = score(trained, many)
+    trained.fit(many, epochs=2, verbose=0)
+    assert not np.array_equal(score(trained, many), before)
+
+
+def test_two_models_share_one_score_object(make_vae, many):
+    score, first, second = scores.SquaredError(), make_vae(), make_vae()
+    expected = [scores.SquaredError()(model, many) for model in (first, second)]
+    np.testing.assert_array_equal(score(first, many), expected[0])
+    np.testing.assert_array_equal(score(second, many), expected[1])
+    assert not np.array_equal(*expected)
+
+
+# Each against its definition
+
+
+def test_squared_error(trained, many):
+    error = many - trained.predict(many, verbose=0)
+    np.testing.assert_allclose(
+        value("reconstruction", trained, many), (error**2).sum((1, 2, 3)), 1e-4
+    )
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_local_and_relative_error(trained, many, size):
+    error = (many - trained.predict(many, verbose=0))[..., 0]
+    total = ndimage.uniform_filter(error, (0, size, size), mode="constant")
+    inside = ndimage.uniform_filter(np.ones_like(error), (0, size, size), mode="constant")
+    expected = ((total / inside) ** 2).sum((1, 2))  # borders: the mean of the pixels there are
+    np.testing.assert_allclose(scores.LocalError(size)(trained, many), expected, rtol=1e-4)
+    share = expected / (many**2).sum((1, 2, 3))
+    np.testing.assert_allclose(scores.RelativeError(size)(trained, many), share, rtol=1e-4)
+
+
+def test_relative_error_does_not_grow_with_brightness(make_vae, many):
+    vae = make_vae(likelihood="gaussian", hidden=())
+    for network in (vae.encoder, vae.decoder):  # linear without constants: scales as its input
+        network.set_weights([w * (w.ndim > 1) for w in network.get_weights()])
+    bright, dark = (scores.RelativeError()(vae, many * factor) for factor in (1.0, 0.25))
+    np.testing.assert_allclose(bright, dark, rtol=1e-3)
+
+
+def test_a_black_image_has_a_finite_score(trained):
+    black = np.zeros((1, 4, 4, 1), "float32")
+    assert np.isfinite(scores.RelativeError()(trained, black)).all()
+
+
+def test_gaussian_likelihood(trained, many):
+    mean = trained.predict(many, verbose=0)
+    expected = -stats.norm.logpdf(many, mean, 0.3).sum((1, 2, 3))
+    np.testing.assert_allclose(value("likelihood", trained, many), expected, rtol=1e-4)
+    excess = scores.NegativeLogLikelihood(excess=True)(trained, many)
+    np.testing.assert_allclose(excess, (((many - mean) / 0.3) ** 2 / 2).sum((1, 2, 3)), rtol=1e-3)
+
+
+def test_bernoulli_excess_is_the_kl_between_coins(make_vae, many):
+    vae = make_vae()
+    many[0, 0, 0], many[0, 0, 1] = 0.0, 1.0  # black and white have no entropy
+    mean = vae.predict(many, verbose=0).astype("float64")
+    expected = special.rel_entr(many, mean) + special.rel_entr(1 - many, 1 - mean)
+    found = scores.NegativeLogLikelihood(excess=True)(vae, many)
+    np.testing.assert_allclose(found, expected.sum((1, 2, 3)), rtol=1e-4)
+
+
+def test_kl(trained, many):
+    expected = losses.kl_divergence(*trained.encode(many))
+    np.testing.assert_allclose(value("kl", trained, many), expected, rtol=1e-4)
+
+
+def test_many_draws_agree_with_other_draws(trained, many):
+    for kind, k in ((scores.ReconstructionProbability, 4000), (scores.NegativeELBO, 4000)):
+        one, other = (kind(draws=k, seed=seed)(trained, many) for seed in (1, 2))
+        np.testing.assert_allclose(one, other, rtol=0.05, atol=0.3)
+        assert not np.array_equal(one, other)
+
+
+def test_elbo_and_bound_are_those_of_losses(trained, many):
+    kl = losses.kl_divergence(*trained.encode(many))
+    elbo = scores.NegativeELBO(draws=2000)(trained, many)
+    probability = scores.ReconstructionProbability(draws=2000)(trained, many)
+    np.testing.assert_allclose(elbo, probability + kl, rtol=1e-4)
+    bound = scores.ImportanceBound(draws=3000)(trained, many)
+    expected = -losses.importance_weighted_bound(trained, many, k=3000, chunk=500)
+    np.testing.assert_allclose(bound, expected, atol=0.6)  # two estimates from few draws
+    assert abs(bound.mean() - expected.numpy().mean()) < 0.05
+    assert (bound <= elbo + 0.1).all() and bound.mean() < elbo.mean()
+
+
+def test_latent_distance_is_scikit_learns(trained, many):
+    mean = np.asarray(trained.encode(many)[0], "float64")
+    expected = LedoitWolf().fit(mean).mahalanobis(mean)
+    np.testing.assert_allclose(value("latent", trained, many), expected, rtol=1e-2)
+
+
+@pytest.mark.parametrize("network", ["dense", "conv"])
+def test_activations_of_an_image_that_is_its_own_reconstruction_do_not_differ(
+    make_vae, many, network
+):
+    hidden = {"dense": (6, 5), "conv": (3, 2)}[network]
+    vae = make_vae(network=network, hidden=hidden)
+    score = scores.ActivationDistance()
+    features = np.asarray(score.features(vae, many))
+    assert features.shape == (45, sum(hidden)) and np.abs(features).max() > 0.01
+    vae.reconstruct = lambda x: x
+    np.testing.assert_allclose(score.features(vae, many), 0, atol=2e-6)
+
+
+def test_fusion_is_the_mean_of_standardised_logs(trained, many):
+    parts = ("local", "latent")
+    expected = 0
+    for name in parts:
+        logs = np.log(value(name, trained, many))
+        expected = expected + (logs - logs.mean()) / logs.std() / 2
+    fusion = scores.Fusion(parts).fit(trained, many)
+    np.testing.assert_allclose(fusion(trained, many), expected, atol=1e-3)
+
+
+# Wrong input
+
+
+@pytest.mark.parametrize("name", ["latent", "activations", "fusion"])
+def test_to_be_fitted_first(trained, many, complains, name):
+    complains(lambda: scores.get(name)(trained, many), name, "fit")
+
+
+@pytest.mark.parametrize("score", ["mse", None, 3, scores.SquaredError])
+def test_unknown_scores(complains, score):
+    complains(lambda: scores.get(score), "score is", "reconstruction", "fusion")
+
+
+@pytest.mark.parametrize("parts", [(), ("elbo",), ("local", "nonsense"), ("fusion",)])
+def test_unknown_parts(complains, parts):
+    complains(lambda: scores.Fusion(parts), "parts is", "relative")
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_images_of_another_size(trained, many, complains, name):
+    score = scores.get(name).fit(trained, many)
+    complains(lambda: score(trained, many[:, :3]), "images has shape", "(45, 3, 4, 1)")
+    complains(lambda: score(trained, np.where(many > 0.9, np.nan, many)), "NaN")
+    complains(lambda: score(trained, many[:0]), "empty")
+
+
+def test_tables_have_no_neighbouring_pixels(make_vae, table, complains):
+    vae = make_vae(data_shape=(13,), likelihood="gaussian")
+    for name in ("local", "relative"):
+        complains(lambda name=name: scores.get(name)(vae, table), "(13,)", "images")
+    assert scores.get("likelihood")(vae, table).shape == (12,)
+
+
+def test_one_image_is_not_enough_to_fit(trained, many, complains):
+    complains(lambda: scores.LatentDistance().fit(trained, many[:1]), "images has 1")
+
+
+def test_an_encoder_without_hidden_layers_has_no_activations(make_vae, many, complains):
+    vae = make_vae(hidden=())
+    complains(lambda: scores.ActivationDistance().fit(vae, many), "activations", "Dense")
+
+
+@pytest.mark.parametrize("kind", [scores.ImportanceBound, scores.ReconstructionProbability])
+def test_wrong_draws(complains, kind):
+    complains(lambda: kind(draws=0), "draws is 0")
+
+
+def test_the_noise_is_the_seeds(trained, many):
+    keras.utils.set_random_seed(99)  # and not the global one
+    first = scores.ImportanceBound(seed=5)(trained, many)
+    keras.utils.set_random_seed(1)
+    np.testing.assert_array_equal(scores.ImportanceBound(seed=5)(trained, many), first)
