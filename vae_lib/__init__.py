@@ -1,6 +1,7 @@
 """Anomaly detection with variational autoencoders: the library of the book of that name."""
 
 from . import data, likelihoods, losses, networks, plots, scores, thresholds, training
+from .classes import ConditionalVAE, MixtureVAE
 from .detector import AnomalyDetector
 from .likelihoods import Bernoulli, Gaussian
 from .model import VAE
@@ -10,7 +11,9 @@ __all__ = [
     "VAE",
     "AnomalyDetector",
     "Bernoulli",
+    "ConditionalVAE",
     "Gaussian",
+    "MixtureVAE",
     "data",
     "likelihoods",
     "losses",

@@ -16,15 +16,18 @@ from sklearn.exceptions import NotFittedError
 from sklearn.metrics import average_precision_score, confusion_matrix, roc_auc_score, roc_curve
 
 from . import scores, thresholds
+from .classes import ConditionalVAE, MixtureVAE, check_labels
 from .data import Labelled
 from .model import VAE
 
 FORMAT = 1
+STANDARD_PRIOR = ("kl", "elbo", "bound")  # scores that take p(z) for a standard normal
 METHODS = {
     "conformal": thresholds.conformal,
     "quantile": thresholds.quantile,
     "tail": thresholds.tail,
 }
+CALIBRATION = ("calibration_scores", "calibration_classes")
 MEMBERS = ("detector.json", "arrays.npz", "model.keras")
 
 
@@ -54,6 +57,11 @@ class AnomalyDetector:
         model: a trained VAE.
         score: a name in `scores.SCORES` or an object from `scores`. The default is "relative" for
             images and "likelihood" for tables.
+
+    A `ConditionalVAE` scores an image under each class: the image is as anomalous as under the
+    class that suits it best. It has one threshold a class, and an anomaly exceeds them all. So a
+    normal image of class c is flagged only if it exceeds that of c: the false-alarm rate is kept
+    within each class, not only on average over them (a Mondrian conformal detector).
     """
 
     def __init__(self, model: VAE, score: str | scores.Score | None = None):
@@ -63,60 +71,123 @@ class AnomalyDetector:
             score = "relative" if len(model.data_shape) == 3 else "likelihood"
         self.model = model
         self._score = scores.get(score)
-        self.threshold: float | None = None
+        if isinstance(model, MixtureVAE):
+            used = {scores.get_name(self._score), *getattr(self._score, "parts", ())}
+            if wrong := used & set(STANDARD_PRIOR):
+                found = f"score is {min(wrong)!r}, which takes the prior for one standard normal"
+                raise ValueError(f"{found}; expected another one for a MixtureVAE")
+        self._views = [(model, self._score)]
+        if isinstance(model, ConditionalVAE):
+            copies = (type(self._score)(**self._score.arguments()) for _ in range(model.classes))
+            self._views = [(model.given(c), copy) for c, copy in enumerate(copies)]
+        self.threshold: float | np.ndarray | None = None
         self.false_alarm_rate: float | None = None
         self.method: str | None = None
         self.calibration_scores: np.ndarray | None = None
+        self.calibration_classes: np.ndarray | None = None
 
     def calibrate(
         self,
         images: np.ndarray | Labelled,
         false_alarm_rate: float = 0.05,
         method: str = "conformal",
+        classes: np.ndarray | None = None,
     ) -> AnomalyDetector:
         """Set the threshold from normal images that the model has not seen.
 
         `method` names a function of `thresholds`: "conformal" keeps the false-alarm rate on
         average for any n; see there for what each promises. A score that has to learn (latent,
-        activations, fusion) takes every other image for it, and the threshold the rest.
+        activations, fusion) takes every other image for it, and the threshold the rest. For a
+        `ConditionalVAE` give `classes`, integers (n,): the threshold of each class comes from its
+        own images under that class.
 
         Raises:
-            ValueError: labelled anomalies among the images, too few of them for the rate, a rate
-                outside (0, 1), an unknown method, images that do not fit the model.
+            ValueError: labelled anomalies among the images, too few of them (or of a class) for the
+                rate, a rate outside (0, 1), an unknown method, images that do not fit the model,
+                classes missing for a `ConditionalVAE` or given for another model.
         """
         if isinstance(images, Labelled):
             if np.any(images.is_anomaly):
                 found = f"images has {int(np.sum(images.is_anomaly))} labelled anomalies"
                 raise ValueError(f"{found}; expected normal images only")
+            classes = images.classes if classes is None and self._conditional else classes
             images = images.images
         if method not in METHODS:
             raise ValueError(f"method is {method!r}; expected one of {tuple(METHODS)}")
-        if self._score.learned:
-            self._score.fit(self.model, images[::2])
-            images = images[1::2]
-        found = self._score(self.model, images)
-        threshold = METHODS[method](found, false_alarm_rate)
-        self.threshold, self.calibration_scores = threshold, found
+        if self._conditional:
+            check_labels(classes, len(images), len(self._views), "classes")
+        elif classes is not None:
+            raise ValueError("classes came for a VAE without them; expected a ConditionalVAE")
+        groups, found = [], []
+        for c, (model, score) in enumerate(self._views):
+            group = np.asarray(images)[np.asarray(classes) == c] if self._conditional else images
+            if self._conditional and len(group) == 0:
+                raise ValueError(f"classes has no {c}; expected every class of the model")
+            if score.learned:
+                score.fit(model, group[::2])
+                group = group[1::2]
+            groups.append(np.full(len(group), c))
+            found.append(score(model, group))
+        threshold = np.array([METHODS[method](part, false_alarm_rate) for part in found])
+        self.threshold = threshold if self._conditional else float(threshold[0])
+        self.calibration_scores = np.concatenate(found)
+        self.calibration_classes = np.concatenate(groups)
         self.false_alarm_rate, self.method = float(false_alarm_rate), method
         return self
 
+    @property
+    def _conditional(self) -> bool:
+        return isinstance(self.model, ConditionalVAE)
+
+    def class_scores(self, images: np.ndarray) -> np.ndarray:
+        """The score under each class: (n, classes); (n, 1) for a VAE without classes."""
+        if not self._conditional:
+            return self.score(images)[:, None]
+        return np.stack([score(model, images) for model, score in self._views], axis=1)
+
     def score(self, images: np.ndarray) -> np.ndarray:
-        """Anomaly scores (n,): higher is more anomalous. Needs `calibrate` if the score learns."""
-        return self._score(self.model, images)
+        """Anomaly scores (n,): higher is more anomalous. Needs `calibrate` if the score learns.
+
+        With classes, the smallest over them.
+        """
+        if not self._conditional:
+            return self._score(self.model, images)
+        return self.class_scores(images).min(axis=1)
+
+    def closest_class(self, images: np.ndarray) -> np.ndarray:
+        """Which class suits each image best, the one of its score: integers (n,)."""
+        return self.class_scores(images).argmin(axis=1)
 
     def p_value(self, images: np.ndarray) -> np.ndarray:
-        """Conformal p-values (n,) in (0, 1]: how often a normal image scores at least as high."""
+        """Conformal p-values (n,) in (0, 1]: how often a normal image scores at least as high.
+
+        With classes, the largest of the p-values that each class gives: at least that of the
+        image's own class, which nobody has to know, so p <= rate is as rare as promised in each.
+        """
         self._check_calibrated()
-        return thresholds.p_values(self.calibration_scores, self.score(images))
+        parts = [
+            thresholds.p_values(self.calibration_scores[self.calibration_classes == c], found)
+            for c, found in enumerate(self.class_scores(images).T)
+        ]
+        return np.max(parts, axis=0)
 
     def predict(self, images: np.ndarray) -> np.ndarray:
-        """Whether each image is an anomaly: bool (n,)."""
+        """Whether each image is an anomaly, with classes under each of them: bool (n,)."""
         self._check_calibrated()
-        return self.score(images) > self.threshold
+        return self._flag(self.class_scores(images))
+
+    def _flag(self, class_scores: np.ndarray) -> np.ndarray:
+        return (class_scores > self.threshold).all(axis=1)
 
     def heatmap(self, images: np.ndarray) -> np.ndarray:
-        """The share of each pixel in the score, in the shape of the images; shares sum to it."""
-        return self._score.map(self.model, images)
+        """The share of each pixel in the score, in the shape of the images; shares sum to it.
+
+        With classes, under the closest one.
+        """
+        if not self._conditional:
+            return self._score.map(self.model, images)
+        maps = np.stack([score.map(model, images) for model, score in self._views], axis=1)
+        return maps[np.arange(len(maps)), self.closest_class(images)]
 
     def evaluate(
         self, images: np.ndarray, is_anomaly: np.ndarray, resamples: int = 200, seed: int = 0
@@ -132,28 +203,28 @@ class AnomalyDetector:
             raise ValueError(f"{found}; expected ({len(images)},) of bool")
         if is_anomaly.all() or not is_anomaly.any():
             raise ValueError("is_anomaly has one kind only; expected normal and anomalous images")
-        found = self.score(images)
-        normal, anomalous = found[~is_anomaly], found[is_anomaly]
+        class_scores = self.class_scores(images)
+        normal, anomalous = class_scores[~is_anomaly], class_scores[is_anomaly]
         rng = np.random.RandomState(seed)
         draws = [
-            self._figures(rng.choice(normal, len(normal)), rng.choice(anomalous, len(anomalous)))
+            self._figures(*(part[rng.choice(len(part), len(part))] for part in (normal, anomalous)))
             for _ in range(resamples)
         ]
         low, high = np.quantile(draws, [0.025, 0.975], axis=0)
         values = self._figures(normal, anomalous)
         intervals = (Interval(*map(float, row)) for row in zip(values, low, high, strict=True))
-        return Evaluation(*intervals, confusion_matrix(is_anomaly, found > self.threshold))
+        return Evaluation(*intervals, confusion_matrix(is_anomaly, self._flag(class_scores)))
 
     def _figures(self, normal: np.ndarray, anomalous: np.ndarray) -> list[float]:
-        found = np.concatenate([normal, anomalous])
+        found = np.concatenate([normal, anomalous]).min(axis=1)
         truth = np.arange(len(found)) >= len(normal)
         false_alarms, hits, _ = roc_curve(truth, found)
         return [
             roc_auc_score(truth, found),
             average_precision_score(truth, found),
             false_alarms[np.searchsorted(hits, 0.95)],
-            np.mean(normal > self.threshold),
-            np.mean(anomalous > self.threshold),
+            np.mean(self._flag(normal)),
+            np.mean(self._flag(anomalous)),
         ]
 
     def _check_calibrated(self) -> None:
@@ -167,12 +238,13 @@ class AnomalyDetector:
             "format": FORMAT,
             "score": scores.get_name(self._score),
             "arguments": self._score.arguments(),
-            "threshold": self.threshold,
+            "threshold": self.threshold.tolist() if self._conditional else self.threshold,
             "false_alarm_rate": self.false_alarm_rate,
             "method": self.method,
         }
         arrays = io.BytesIO()
-        np.savez(arrays, calibration_scores=self.calibration_scores, **self._score.state())
+        calibration = {name: getattr(self, name) for name in CALIBRATION}
+        np.savez(arrays, **calibration, **self._state())
         members = dict(
             zip(
                 MEMBERS,
@@ -217,11 +289,25 @@ class AnomalyDetector:
         score = scores.SCORES[description["score"]](**description["arguments"])
         detector = cls(model, score)
         with np.load(io.BytesIO(members["arrays.npz"]), allow_pickle=False) as arrays:
-            detector.calibration_scores = arrays["calibration_scores"]
-            score.set_state(dict(arrays))
+            for name in CALIBRATION:
+                setattr(detector, name, arrays[name])
+            detector._set_state(dict(arrays))
         for name in ("threshold", "false_alarm_rate", "method"):
             setattr(detector, name, description[name])
+        if detector._conditional:
+            detector.threshold = np.array(detector.threshold)
         return detector
+
+    def _state(self) -> dict[str, np.ndarray]:
+        """What the scores have learned, with the number of the class in front."""
+        states = enumerate(score.state() for _, score in self._views)
+        return {f"{c}:{name}": array for c, state in states for name, array in state.items()}
+
+    def _set_state(self, arrays: dict[str, np.ndarray]) -> None:
+        for c, (_, score) in enumerate(self._views):
+            start = f"{c}:"
+            own = {k.removeprefix(start): v for k, v in arrays.items() if k.startswith(start)}
+            score.set_state(own)
 
 
 def _model_bytes(model: VAE) -> bytes:

@@ -84,6 +84,10 @@ class VAE(keras.Model):
             "seed": seed,
             "own": (encoder is not None, decoder is not None),
         }
+        self.build((None, *data_shape))
+
+    def build(self, input_shape: Sequence[int | None]) -> None:
+        """All weights exist already; Keras's `export` wants to know the shape of x."""
         self.built = True
 
     def encode(self, x):

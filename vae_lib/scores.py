@@ -138,7 +138,7 @@ class RelativeError(LocalError):
 
 @dataclasses.dataclass(eq=False)
 class NegativeLogLikelihood(Score):
-    """-log p(x given z) at the posterior mean of z, in nats; equation (2.7).
+    """-log p(x given z) at the posterior mean of z, in nats: `losses.reconstruction`.
 
     With `excess`, less what the best possible parameters would cost: for grey Bernoulli pixels that
     is the entropy of x, which says nothing about the model.
@@ -155,7 +155,7 @@ class NegativeLogLikelihood(Score):
 
 @dataclasses.dataclass(eq=False)
 class KL(Score):
-    """KL(q(z given x) || p(z)), in nats; equation (2.8)."""
+    """KL(q(z given x) || p(z)), in nats: `losses.kl_divergence`."""
 
     def terms(self, vae: VAE, x):
         """One an image."""
@@ -191,7 +191,7 @@ class ReconstructionProbability(Score):
 
 @dataclasses.dataclass(eq=False)
 class NegativeELBO(ReconstructionProbability):
-    """Reconstruction probability plus KL, in nats: the negative of equation (2.9)."""
+    """Reconstruction probability plus KL, in nats: minus `losses.elbo`."""
 
     has_map = False
 
@@ -202,7 +202,7 @@ class NegativeELBO(ReconstructionProbability):
 
 @dataclasses.dataclass(eq=False)
 class ImportanceBound(ReconstructionProbability):
-    """The negative importance-weighted bound from `draws` of z, in nats; equation (4.7)."""
+    """Minus `losses.importance_weighted_bound`, from the same `draws` of noise for every image."""
 
     draws: int = 50
     has_map = False

@@ -18,6 +18,7 @@ FLOORS = {
     "thresholds": 4,
     "scores": 3,
     "training": 3,
+    "classes": 3,
     "model": 2,
     "losses": 1,
     "data": 0,

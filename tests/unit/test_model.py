@@ -629,6 +629,15 @@ def test_two_models_do_not_share_the_sigma_of_one_likelihood(make_vae, images):
 # Own networks
 
 
+def test_an_exported_model_gives_the_parts_of_the_model(vae, images, tmp_path):
+    expected = vae(images)
+    vae.export(tmp_path / "served", verbose=False)
+    loaded = tf.saved_model.load(str(tmp_path / "served"))  # its variables live as long as it
+    served = loaded.serve(images)
+    for name in ("mean", "log_var", "parameters"):
+        np.testing.assert_allclose(served[name], expected[name], rtol=1e-5, atol=1e-6)
+
+
 def test_own_networks_are_used(make_vae, images):
     own = own_networks()
     vae = make_vae(**own)
