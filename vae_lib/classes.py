@@ -98,7 +98,7 @@ class ConditionalVAE(VAE):
         decoder = decoder or _decoder(network, shape, latent_dim, classes, sizes)
         pair = {"encoder": Conditioned(encoder, classes), "decoder": Conditioned(decoder, classes)}
         super().__init__(latent_dim, likelihood, shape, network, hidden, **pair, **kwargs)
-        self._config["own"] = own
+        self._own, self._config["own"] = own, (False, False)  # `get_config` unpacks them
         self.classes = classes
         self._given: dict[int, Given] = {}
 
@@ -164,7 +164,7 @@ class ConditionalVAE(VAE):
     def get_config(self):
         """Everything that `from_config` needs."""
         config = {**super().get_config(), "classes": self.classes}
-        for name, own in zip(("encoder", "decoder"), self._config["own"], strict=True):
+        for name, own in zip(("encoder", "decoder"), self._own, strict=True):
             network = getattr(self, name).network
             config[name] = keras.saving.serialize_keras_object(network) if own else None
         return config
