@@ -45,7 +45,7 @@ class Score:
     def map(self, vae: VAE, images: np.ndarray) -> np.ndarray:
         """The share of each pixel in the score, in the shape of the images; shares sum to it."""
         if not self.has_map:
-            raise ValueError(f"score is {get_name(self)!r}, which has no map; use one of {MAPS}")
+            raise ValueError(f"score is {_label(self)}, which has no map; use one of {MAPS}")
         return self._run(vae, images, lambda terms: terms)
 
     def arguments(self) -> dict:
@@ -66,7 +66,7 @@ class Score:
         check_input(images, vae.data_shape, vae.likelihood.unit_interval, "images")
         for name in self.learned:
             if getattr(self, name, None) is None:
-                raise ValueError(f"score is {get_name(self)!r}, which has to be fitted: call fit")
+                raise ValueError(f"score is {_label(self)}, which has to be fitted: call fit")
         graphs = self.__dict__.setdefault("_graphs", {})
         if (key := (id(vae), reduce is _total)) not in graphs:  # the graph keeps the model alive
             spec = tf.TensorSpec((BLOCK, *vae.data_shape), "float32")
@@ -355,5 +355,13 @@ def get(score: str | Score) -> Score:
 
 
 def get_name(score: Score) -> str:
-    """The name in `SCORES`."""
-    return next(name for name, kind in SCORES.items() if type(score) is kind)
+    """The name in `SCORES`; a ValueError for a score of your own, which has none."""
+    for name, kind in SCORES.items():
+        if type(score) is kind:
+            return name
+    raise ValueError(f"score is a {type(score).__name__}, which has no name; add it to SCORES")
+
+
+def _label(score: Score) -> str:
+    known = type(score) in SCORES.values()
+    return repr(get_name(score)) if known else type(score).__name__

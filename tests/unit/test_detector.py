@@ -281,6 +281,17 @@ def test_what_is_not_a_model_or_a_score(vae, complains):
     complains(lambda: AnomalyDetector(vae, "kl").heatmap(TEST), "kl", "no map")
 
 
+def test_a_score_of_your_own_works_but_is_not_saved_unless_it_has_a_name(vae, tmp_path, complains):
+    class Own(scores.KL):
+        pass
+
+    detector = AnomalyDetector(vae, Own()).calibrate(CALIBRATION, 0.1)
+    assert detector.predict(ODD).shape == (60,)
+    complains(lambda: detector.save(tmp_path / "it"), "Own", "no name")
+    complains(lambda: detector.heatmap(ODD), "Own", "no map")
+    assert not list(tmp_path.iterdir())
+
+
 def test_wrong_images(detector, complains):
     for call in (detector.score, detector.predict, detector.p_value, detector.heatmap):
         complains(lambda call=call: call(TEST[:, :3]), "images has shape", "4, 4, 1")
