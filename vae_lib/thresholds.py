@@ -21,7 +21,7 @@ def quantile(scores: np.ndarray, false_alarm_rate: float) -> float:
     """The value that a share `false_alarm_rate` of the calibration scores (n,) exceeds.
 
     Promises that rate in the limit of many scores. With n of them the expected rate is larger, by
-    (1 - 2 rate) / (n + 1); see `conformal`.
+    about (1 - 2 rate) / (n + 1); see `conformal`.
 
     Raises:
         ValueError: scores that are empty, not (n,) or not finite; a rate outside (0, 1).
@@ -77,8 +77,8 @@ def tail(scores: np.ndarray, false_alarm_rate: float, tail_share: float = 0.1) -
     than 1 / n, out of reach for `quantile` and `conformal`. Promises the rate only as far as the
     law of the highest `tail_share` of the calibration scores (n,) goes on beyond the last of them,
     which no data can show. It warns where that law does not even fit what is there: when an
-    Anderson-Darling test with a parametric bootstrap gives p < 0.05, so one good tail in twenty
-    draws a warning too. With few exceedances the test sees little.
+    Anderson-Darling test with a parametric bootstrap gives p < 0.05, so about one good tail in
+    twenty draws a warning too. With few exceedances the test sees little.
 
     Raises:
         ValueError: scores as in `quantile`; a rate or share outside (0, 1), a rate above the
