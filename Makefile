@@ -65,6 +65,7 @@ benchmark: .venv-benchmark/.installed ## hours: full-size runs, results in bench
 	@test -f "$(DATA)" || { echo "Which data? make benchmark DATA=path/to/mnist.npz" >&2; exit 1; }
 	@for name in "density --k 1" "density --k 50" training_speed memory; do \
 	.venv-benchmark/bin/python -m benchmarks $$name --data "$(DATA)" || exit 1; done
+	@.venv-benchmark/bin/python -m benchmarks small_detection
 
 COMPILE = .work/uv/bin/uv pip compile -q --universal --generate-hashes --python-version 3.10 \
 	--custom-compile-command 'make lock' $(if $(UPGRADE),--upgrade) pyproject.toml
