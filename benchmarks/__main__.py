@@ -20,13 +20,12 @@ def main() -> None:
     speed = commands.add_parser("training_speed", help="images a second beside peers")
     speed.add_argument("--rounds", type=int, default=7)
     memory = commands.add_parser("memory", help="peak memory by batch size and draws")
-    small = commands.add_parser("small_detection", help="AUROC on mnist-5k beside baselines")
+    commands.add_parser("small_detection", help="AUROC on mnist-5k beside baselines")
     for command in (density, speed, memory):
         command.add_argument("--data", required=True, help="an .npz in Keras's layout")
-    for command in (density, speed, memory, small):
-        command.add_argument("--seed", type=int, default=0)
         command.add_argument("--threads", type=int, default=2)
-        command.add_argument("--work", default=".work/benchmarks", help="where progress is kept")
+    density.add_argument("--seed", type=int, default=0)
+    density.add_argument("--work", default=".work/benchmarks", help="where progress is kept")
     arguments = parser.parse_args()
     importlib.import_module(f"benchmarks.{arguments.name}").run(arguments)
 

@@ -23,6 +23,12 @@ FORWARD_FLOPS = 2 * (
 )
 
 
+def load(path: str, n: int) -> np.ndarray:
+    """The first n training images (n, 28, 28, 1), in 0..1, without importing TensorFlow."""
+    with np.load(path) as file:
+        return file["x_train"][:n, ..., np.newaxis].astype("float32") / 255
+
+
 def make(name: str, x: np.ndarray, batch: int, threads: int):
     """A function that trains for one epoch of x and returns its seconds."""
     if name == "pytorch":

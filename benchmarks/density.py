@@ -67,9 +67,7 @@ class Clock(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs=None):
         """Write them down, so that an interrupted run still counts."""
-        temporary = self.path.with_suffix(".part")
-        temporary.write_text(json.dumps(self.read()))
-        temporary.replace(self.path)
+        record.write_whole(self.path, json.dumps(self.read()))
 
 
 def train(vae: VAE, x: np.ndarray, k: int, folder: Path, seed: int) -> dict:

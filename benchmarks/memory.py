@@ -9,8 +9,6 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 
-import numpy as np
-
 from . import contestants, record
 
 BATCHES = (16, 64, 256, 1024)
@@ -35,14 +33,9 @@ def run(arguments: argparse.Namespace) -> None:
     print(record.write("memory", settings, {"training_mib": training, "bound_mib": bound}))
 
 
-def _images(path: str) -> np.ndarray:
-    with np.load(path) as file:
-        return file["x_train"][:IMAGES, ..., np.newaxis].astype("float32") / 255
-
-
 def training_peak(name: str, batch: int, path: str, threads: int) -> dict[str, float]:
     """MiB before the first step, and at the peak of one epoch."""
-    epoch = contestants.make(name, _images(path), batch, threads)
+    epoch = contestants.make(name, contestants.load(path, IMAGES), batch, threads)
     before = record.peak_memory()
     epoch()
     return {"libraries": before, "peak": record.peak_memory()}
@@ -55,7 +48,7 @@ def bound_peak(k: int, path: str, threads: int) -> dict[str, float]:
     from vae_lib import VAE, losses
 
     tf.config.threading.set_intra_op_parallelism_threads(threads)
-    vae, x = VAE(contestants.LATENT), _images(path)[:100]
+    vae, x = VAE(contestants.LATENT), contestants.load(path, 100)
     before = record.peak_memory()
     losses.importance_weighted_bound(vae, x, k)
     return {"libraries": before, "peak": record.peak_memory()}

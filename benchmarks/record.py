@@ -48,6 +48,13 @@ def cpu_seconds() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
+def write_whole(path: Path, text: str) -> None:
+    """Write the file, or leave it as it was."""
+    temporary = path.with_suffix(".part")
+    temporary.write_text(text)
+    temporary.replace(path)
+
+
 def write(name: str, settings: dict, results: dict) -> Path:
     """Write results/<name>.json whole or not at all."""
     arguments = [Path(a).name if Path(a).is_absolute() else a for a in sys.argv[1:]]
@@ -62,7 +69,5 @@ def write(name: str, settings: dict, results: dict) -> Path:
     }
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
-    temporary = path.with_suffix(".part")
-    temporary.write_text(json.dumps(document, indent=2) + "\n")
-    temporary.replace(path)
+    write_whole(path, json.dumps(document, indent=2) + "\n")
     return path

@@ -11,8 +11,6 @@ import multiprocessing
 import statistics
 import time
 
-import numpy as np
-
 from . import contestants, record
 
 BATCHES = (16, 64, 256)
@@ -69,9 +67,7 @@ def _race(context, batch: int, arguments: argparse.Namespace) -> dict[str, list[
 
 
 def _work(pipe, name: str, batch: int, path: str, threads: int) -> None:
-    with np.load(path) as file:
-        x = file["x_train"][:IMAGES, ..., np.newaxis].astype("float32") / 255
-    epoch = contestants.make(name, x, batch, threads)
+    epoch = contestants.make(name, contestants.load(path, IMAGES), batch, threads)
     epoch()
     pipe.send("ready")
     while pipe.recv() == "go":

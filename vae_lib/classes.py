@@ -252,18 +252,10 @@ class MixtureVAE(VAE):
             eps = self.reparameterize(mean, log_var, seed=noise)
         return self.decode(eps, apply_sigmoid=True)
 
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """Negative ELBO in nats, as in `VAE`, with the KL term estimated from the z of the pass."""
-        reconstruction = losses.reconstruction(self.likelihood, x, y_pred["parameters"])
+    def kl(self, y_pred):
+        """log q(z given x) - log p(z) at the z of the pass: (n,), in nats."""
         log_q = losses.log_normal(y_pred["z"], y_pred["mean"], y_pred["log_var"])
-        kl = log_q - self.log_prior(y_pred["z"])
-        if sample_weight is not None:
-            weight = ops.reshape(ops.cast(sample_weight, kl.dtype), ops.shape(kl))
-            reconstruction, kl = weight * reconstruction, weight * kl
-        self.reconstruction_mean.update_state(reconstruction)
-        self.kl_mean.update_state(kl)
-        loss = -ops.mean(losses.elbo(reconstruction, kl, self.beta)) + sum(self.losses)
-        return loss / tf.distribute.get_strategy().num_replicas_in_sync
+        return log_q - self.log_prior(y_pred["z"])
 
     def get_config(self):
         """Everything that `from_config` needs."""

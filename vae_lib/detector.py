@@ -186,8 +186,12 @@ class AnomalyDetector:
         """
         if not self._conditional:
             return self._score.map(self.model, images)
-        maps = np.stack([score.map(model, images) for model, score in self._views], axis=1)
-        return maps[np.arange(len(maps)), self.closest_class(images)]
+        closest, images = self.closest_class(images), np.asarray(images)
+        shares = np.empty(images.shape)
+        for c in np.unique(closest):
+            model, score = self._views[c]
+            shares[closest == c] = score.map(model, images[closest == c])
+        return shares
 
     def evaluate(
         self, images: np.ndarray, is_anomaly: np.ndarray, resamples: int = 200, seed: int = 0
@@ -245,13 +249,8 @@ class AnomalyDetector:
         arrays = io.BytesIO()
         calibration = {name: getattr(self, name) for name in CALIBRATION}
         np.savez(arrays, **calibration, **self._state())
-        members = dict(
-            zip(
-                MEMBERS,
-                (json.dumps(description).encode(), arrays.getvalue(), _model_bytes(self.model)),
-                strict=True,
-            )
-        )
+        contents = json.dumps(description).encode(), arrays.getvalue(), _model_bytes(self.model)
+        members = dict(zip(MEMBERS, contents, strict=True))
         path = Path(path)
         temporary = path.with_name(path.name + ".part")
         with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as file:

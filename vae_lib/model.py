@@ -124,10 +124,14 @@ class VAE(keras.Model):
         z = self.reparameterize(mean, log_var, seed=None if training else EVALUATION_SEED)
         return {"mean": mean, "log_var": log_var, "z": z, "parameters": self.decode(z)}
 
+    def kl(self, y_pred):
+        """The KL term of each example, (n,), in nats, from what `call` gives."""
+        return losses.kl_divergence(y_pred["mean"], y_pred["log_var"])
+
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """Negative ELBO in nats: the (weighted) mean over the batch of reconstruction + beta kl."""
         reconstruction = losses.reconstruction(self.likelihood, x, y_pred["parameters"])
-        kl = losses.kl_divergence(y_pred["mean"], y_pred["log_var"])
+        kl = self.kl(y_pred)
         if sample_weight is not None:
             weight = ops.reshape(ops.cast(sample_weight, kl.dtype), ops.shape(kl))
             reconstruction, kl = weight * reconstruction, weight * kl

@@ -176,9 +176,8 @@ class ReconstructionProbability(Score):
     def sample(self, vae: VAE, x):
         """mean, log_var; z (draws, n, latent_dim); log p(x given z) of each pixel."""
         mean, log_var = vae.encode(x)
-        eps = keras.random.normal(
-            (self.draws, 1, vae.latent_dim), seed=self.seed
-        )  # for every image
+        shape = (self.draws, 1, vae.latent_dim)  # the same draws for every image
+        eps = keras.random.normal(shape, seed=self.seed)
         z = mean + ops.exp(0.5 * log_var) * eps
         parameters = vae.decode(ops.reshape(z, (-1, vae.latent_dim)))
         parameters = ops.reshape(parameters, (self.draws, -1, *vae.data_shape))
@@ -197,7 +196,8 @@ class NegativeELBO(ReconstructionProbability):
 
     def terms(self, vae: VAE, x):
         """One an image."""
-        return _total(super().terms(vae, x)) + losses.kl_divergence(*vae.encode(x))
+        mean, log_var, _, log_prob = self.sample(vae, x)
+        return losses.kl_divergence(mean, log_var) - _total(ops.mean(log_prob, axis=0))
 
 
 @dataclasses.dataclass(eq=False)
@@ -269,7 +269,7 @@ class ActivationDistance(LatentDistance):
 
 def _hidden_layers(vae: VAE) -> keras.Model:
     kinds = (keras.layers.Dense, keras.layers.Conv2D)
-    layers = getattr(vae.encoder, "_layers", []) if hasattr(vae.encoder, "inputs") else []
+    layers = vae.encoder.layers if hasattr(vae.encoder, "inputs") else []
     heads = {id(tensor) for tensor in vae.encoder.outputs} if layers else set()
     hidden = [
         layer.output

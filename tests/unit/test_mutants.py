@@ -52,7 +52,7 @@ BUGS = {
     "KL: mean for sum": Bug("losses", "0.5 * ops.sum(mean**2", "0.5 * ops.mean(mean**2", "losses"),
     "KL: no half": Bug("losses", "0.5 * ops.sum(mean**2", "ops.sum(mean**2", "losses"),
     "KL: clamped to zero": Bug(
-        "model", "kl = losses.kl_divergence(", "kl = 0.0 * losses.kl_divergence(", "model"
+        "model", "return losses.kl_divergence(", "return 0.0 * losses.kl_divergence(", "model"
     ),
     "KL: wrong sign in the bound": Bug(
         "losses", "-(reconstruction + beta * kl)", "-(reconstruction - beta * kl)", "losses"
