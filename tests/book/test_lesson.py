@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import ast
-from pathlib import Path
 
 import keras
-import nbformat
 import numpy as np
 import pytest
 from keras import ops
 from scipy.special import xlogy
 
+from notebook_files import ROOT, read
 from vae_lib import VAE, Bernoulli, Gaussian, losses, scores
 
-CHAPTERS = Path(__file__).parents[2] / "chapters"
 ROUNDING = {"rtol": 2e-5, "atol": 1e-4}
 
 
 def by_hand(chapter: str, name: str, **given):
     """The function of that name as the chapter defines it, with the globals it needs."""
-    notebook = nbformat.read(CHAPTERS / f"{chapter}.ipynb", as_version=4)
+    notebook = read(ROOT / "chapters" / f"{chapter}.ipynb")
     for cell in notebook.cells:
         if cell.cell_type == "code" and f"def {name}(" in cell.source:
             tree = ast.parse("\n".join(line.lstrip("%") for line in cell.source.splitlines()))
