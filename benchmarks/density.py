@@ -23,9 +23,9 @@ from vae_lib.training import Resume
 from . import record
 
 BATCH = 100
-STAGES = {  # k: (draws of z, epochs, learning rate at the start of its cosine decay)
-    1: [(1, 480, 1e-3)],
-    50: [(1, 90, 1e-3), (8, 30, 5e-4), (50, 10, 5e-4)],
+STAGES = {  # k: (draws of z, epochs, learning rate from, to: along a cosine)
+    1: [(1, 480, 1e-3, 1e-5)],
+    50: [(1, 200, 1e-3, 7e-4), (8, 100, 7e-4, 1e-4), (50, 10, 2e-4, 2e-6)],
 }
 
 
@@ -74,14 +74,14 @@ def train(vae: VAE, x: np.ndarray, k: int, folder: Path, seed: int) -> dict:
     """Run the stages of k that are not finished yet; seconds of them all."""
     folder.mkdir(parents=True, exist_ok=True)
     clock = Clock(folder / "clock.json")
-    for number, (draws, epochs, rate) in enumerate(STAGES[k]):
+    for number, (draws, epochs, rate, last) in enumerate(STAGES[k]):
         finished = folder / f"stage{number}.weights.h5"
         if finished.exists():
             vae.load_weights(finished)
             continue
         vae.draws = draws
         steps = epochs * (len(x) // BATCH)
-        schedule = keras.optimizers.schedules.CosineDecay(rate, steps, alpha=0.01)
+        schedule = keras.optimizers.schedules.CosineDecay(rate, steps, alpha=last / rate)
         vae.compile(optimizer=keras.optimizers.Adam(schedule))
         resume = Resume(folder / f"stage{number}", seed=seed + number)
 

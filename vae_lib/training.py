@@ -25,6 +25,12 @@ def train_step(model: VAE, x, optimizer: keras.Optimizer):
     return loss
 
 
+@tf.function(reduce_retracing=True)
+def _compiled_step(model: VAE, x, optimizer: keras.Optimizer):
+    """One graph for full batches, one for a shorter last one; later calls use them again."""
+    return train_step(model, x, optimizer)
+
+
 def train_vae(
     model: VAE, dataset: tf.data.Dataset, optimizer: keras.Optimizer, epochs: int, verbose: int = 1
 ) -> dict[str, list[float]]:
@@ -36,31 +42,30 @@ def train_vae(
     check_input(dataset, model.data_shape, model.likelihood.unit_interval, "dataset")
     check_count("epochs", epochs)
     optimizer.build(model.trainable_variables)  # tf.function may not create variables later
-    any_batch = tf.TensorSpec((None, *model.data_shape), dataset.element_spec.dtype)
-    step = tf.function(lambda x: train_step(model, x, optimizer), input_signature=[any_batch])
-    metrics = {"loss": keras.metrics.Mean()}
-    metrics |= {"reconstruction": model.reconstruction_mean, "kl": model.kl_mean}
-    history = {name: [] for name in metrics}
+    terms = {"reconstruction": model.reconstruction_mean, "kl": model.kl_mean}
+    history = {name: [] for name in ("loss", *terms)}
     steps = int(dataset.cardinality())
     steps = steps if steps > 0 else None  # tf.data does not know the length of every pipeline
     for epoch in range(epochs):
-        for metric in metrics.values():
-            metric.reset_state()
+        total = count = 0
+        for term in terms.values():
+            term.reset_state()
         if verbose:
             print(f"Epoch {epoch + 1}/{epochs}")
-        progress = keras.utils.Progbar(steps, verbose=verbose, stateful_metrics=list(metrics))
+        progress = keras.utils.Progbar(steps, verbose=verbose, stateful_metrics=list(history))
         for number, x in enumerate(dataset, start=1):
-            metrics["loss"].update_state(step(x), sample_weight=len(x))
-            if verbose:  # reading three metrics makes each step wait
-                progress.update(number, values=_results(metrics).items(), finalize=False)
-        for name, value in _results(metrics).items():
+            total += _compiled_step(model, x, optimizer) * len(x)
+            count += len(x)
+            if verbose:  # reading the means makes each step wait
+                progress.update(number, values=_means(total / count, terms), finalize=False)
+        for name, value in _means(total / count, terms):
             history[name].append(value)
-        progress.update(number, values=_results(metrics).items(), finalize=True)
+        progress.update(number, values=_means(total / count, terms), finalize=True)
     return history
 
 
-def _results(metrics: dict[str, keras.metrics.Metric]) -> dict[str, float]:
-    return {name: float(metric.result()) for name, metric in metrics.items()}
+def _means(loss, terms: dict[str, keras.metrics.Metric]) -> list[tuple[str, float]]:
+    return [("loss", float(loss)), *((name, float(term.result())) for name, term in terms.items())]
 
 
 class KLWarmUp(keras.callbacks.Callback):
