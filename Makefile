@@ -63,7 +63,7 @@ repository: .venv/.installed ## set the repository's address everywhere: URL=htt
 
 benchmark: .venv-benchmark/.installed ## hours: full-size runs, results in benchmarks/: DATA=mnist.npz
 	@test -f "$(DATA)" || { echo "Which data? make benchmark DATA=path/to/mnist.npz" >&2; exit 1; }
-	@for name in "density --k 1" "density --k 50" training_speed memory; do \
+	@for name in "density --k 1" "density --k 50" training_speed memory scoring_speed; do \
 	.venv-benchmark/bin/python -m benchmarks $$name --data "$(DATA)" || exit 1; done
 	@.venv-benchmark/bin/python -m benchmarks small_detection
 

@@ -19,9 +19,11 @@ def main() -> None:
     density.add_argument("--samples", type=int, default=5000, help="draws of z in the evaluation")
     speed = commands.add_parser("training_speed", help="images a second beside peers")
     speed.add_argument("--rounds", type=int, default=7)
+    scoring = commands.add_parser("scoring_speed", help="images scored a second beside PyOD's VAE")
+    scoring.add_argument("--rounds", type=int, default=7)
     memory = commands.add_parser("memory", help="peak memory by batch size and draws")
     commands.add_parser("small_detection", help="AUROC on mnist-5k beside baselines")
-    for command in (density, speed, memory):
+    for command in (density, speed, scoring, memory):
         command.add_argument("--data", required=True, help="an .npz in Keras's layout")
         command.add_argument("--threads", type=int, default=2)
     density.add_argument("--seed", type=int, default=0)

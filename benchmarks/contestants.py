@@ -6,9 +6,9 @@ pixels, Adam at 0.001, and shuffles 28 x 28 images itself, as a user of it would
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
+
+from .race import timed
 
 LATENT = 16
 NAMES = ("fit", "fit_8", "train_vae", "override", "pytorch")
@@ -42,18 +42,12 @@ def make(name: str, x: np.ndarray, batch: int, threads: int):
     return {"train_vae": _train_vae, "override": _override}[name](x, batch)
 
 
-def _timed(call) -> float:
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start
-
-
 def _fit(x: np.ndarray, batch: int, steps_per_execution: int):
     from vae_lib import VAE
 
     vae = VAE(LATENT)
     vae.compile(optimizer="adam", steps_per_execution=steps_per_execution)
-    return lambda: _timed(lambda: vae.fit(x, batch_size=batch, verbose=0))
+    return lambda: timed(lambda: vae.fit(x, batch_size=batch, verbose=0))
 
 
 def _train_vae(x: np.ndarray, batch: int):
@@ -65,7 +59,7 @@ def _train_vae(x: np.ndarray, batch: int):
 
     vae, optimizer = VAE(LATENT), keras.optimizers.Adam()
     batches = tf.data.Dataset.from_tensor_slices(x).shuffle(len(x)).batch(batch).prefetch(2)
-    return lambda: _timed(lambda: train_vae(vae, batches, optimizer, epochs=1, verbose=0))
+    return lambda: timed(lambda: train_vae(vae, batches, optimizer, epochs=1, verbose=0))
 
 
 def _override(x: np.ndarray, batch: int):
@@ -106,7 +100,7 @@ def _override(x: np.ndarray, batch: int):
 
     model = Tutorial()
     model.compile(optimizer="adam")
-    return lambda: _timed(lambda: model.fit(x, batch_size=batch, verbose=0))
+    return lambda: timed(lambda: model.fit(x, batch_size=batch, verbose=0))
 
 
 def _pytorch(x: np.ndarray, batch: int, threads: int):
@@ -143,4 +137,4 @@ def _pytorch(x: np.ndarray, batch: int, threads: int):
             ((sums + kl) / len(part)).backward()
             optimizer.step()
 
-    return lambda: _timed(epoch)
+    return lambda: timed(epoch)

@@ -7,9 +7,9 @@ is the size once everything is imported, built and loaded, before the first step
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 
 from . import contestants, record
+from .race import CONTEXT
 
 BATCHES = (16, 64, 256, 1024)
 DRAWS = (1, 50, 500, 5000)
@@ -18,10 +18,9 @@ IMAGES = 4096
 
 def run(arguments: argparse.Namespace) -> None:
     """Measure all, write results/memory.json."""
-    context = multiprocessing.get_context("spawn")
 
     def alone(function, *values) -> dict[str, float]:
-        with context.Pool(1) as pool:
+        with CONTEXT.Pool(1) as pool:
             return pool.apply(function, (*values, arguments.data, arguments.threads))
 
     training = {

@@ -7,6 +7,7 @@ import io
 import json
 import tempfile
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,7 +29,6 @@ METHODS = {
     "tail": thresholds.tail,
 }
 CALIBRATION = ("calibration_scores", "calibration_classes")
-MEMBERS = ("detector.json", "arrays.npz", "model.keras")
 
 
 class Interval(NamedTuple):
@@ -54,32 +54,36 @@ class AnomalyDetector:
     """Says which images are anomalous, at a false-alarm rate that is known beforehand.
 
     Args:
-        model: a trained VAE.
+        model: a trained VAE, or a sequence of them, one for each normal class 0, 1, ...
         score: a name in `scores.SCORES` or an object from `scores`. The default is "relative" for
             images and "likelihood" for tables.
 
-    A `ConditionalVAE` scores an image under each class: the image is as anomalous as under the
-    class that suits it best. It has one threshold a class, and an anomaly exceeds them all. So a
-    normal image of class c is flagged only if it exceeds that of c: the false-alarm rate is kept
-    within each class, not only on average over them (a Mondrian conformal detector).
+    A `ConditionalVAE`, or one VAE a class, scores an image under each class: the image is as
+    anomalous as under the class that suits it best. Such a detector has one threshold a class, and
+    an anomaly exceeds them all. So a normal image of class c is flagged only if it exceeds that of
+    c: the false-alarm rate is kept within each class, not only on average over them (a Mondrian
+    conformal detector).
     """
 
-    def __init__(self, model: VAE, score: str | scores.Score | None = None):
-        if not isinstance(model, VAE):
-            raise ValueError(f"model is a {type(model).__name__}; expected a VAE")
+    def __init__(self, model: VAE | Sequence[VAE], score: str | scores.Score | None = None):
+        self._models = _check_models(model)
+        first = self._models[0]
         if score is None:
-            score = "relative" if len(model.data_shape) == 3 else "likelihood"
+            score = "relative" if len(first.data_shape) == 3 else "likelihood"
         self.model = model
         self._score = scores.get(score)
-        if isinstance(model, MixtureVAE):
+        if any(isinstance(one, MixtureVAE) for one in self._models):
             used = {scores.get_name(self._score), *getattr(self._score, "parts", ())}
             if wrong := used & set(STANDARD_PRIOR):
                 found = f"score is {min(wrong)!r}, which takes the prior for one standard normal"
                 raise ValueError(f"{found}; expected another one for a MixtureVAE")
-        self._views = [(model, self._score)]
-        if isinstance(model, ConditionalVAE):
-            copies = (type(self._score)(**self._score.arguments()) for _ in range(model.classes))
-            self._views = [(model.given(c), copy) for c, copy in enumerate(copies)]
+        conditional = isinstance(first, ConditionalVAE)
+        self._by_class = conditional or not isinstance(model, VAE)
+        views = [first.given(c) for c in range(first.classes)] if conditional else self._models
+        self._views = [(view, self._score) for view in views]
+        if self._by_class:  # what a score learns is of one class
+            kind, arguments = type(self._score), self._score.arguments()
+            self._views = [(view, kind(**arguments)) for view in views]
         self.threshold: float | np.ndarray | None = None
         self.false_alarm_rate: float | None = None
         self.method: str | None = None
@@ -97,31 +101,33 @@ class AnomalyDetector:
 
         `method` names a function of `thresholds`: "conformal" keeps the false-alarm rate on
         average for any n; see there for what each promises. A score that has to learn (latent,
-        activations, fusion) takes every other image for it, and the threshold the rest. For a
-        `ConditionalVAE` give `classes`, integers (n,): the threshold of each class comes from its
-        own images under that class.
+        activations, fusion) takes every other image for it, and the threshold the rest. A detector
+        with classes wants `classes`, integers (n,): the threshold of each class comes from its own
+        images under that class.
 
         Raises:
             ValueError: labelled anomalies among the images, too few of them (or of a class) for the
                 rate, a rate outside (0, 1), an unknown method, images that do not fit the model,
-                classes missing for a `ConditionalVAE` or given for another model.
+                classes missing for a detector that has them or given for another.
         """
         if isinstance(images, Labelled):
             if np.any(images.is_anomaly):
                 found = f"images has {int(np.sum(images.is_anomaly))} labelled anomalies"
                 raise ValueError(f"{found}; expected normal images only")
-            classes = images.classes if classes is None and self._conditional else classes
+            classes = images.classes if classes is None and self._by_class else classes
             images = images.images
         if method not in METHODS:
             raise ValueError(f"method is {method!r}; expected one of {tuple(METHODS)}")
-        if self._conditional:
+        if self._by_class:
             check_labels(classes, len(images), len(self._views), "classes")
         elif classes is not None:
-            raise ValueError("classes came for a VAE without them; expected a ConditionalVAE")
+            raise ValueError(
+                "classes came for one VAE without them; expected a ConditionalVAE or a list of VAEs"
+            )
         groups, found = [], []
         for c, (model, score) in enumerate(self._views):
-            group = np.asarray(images)[np.asarray(classes) == c] if self._conditional else images
-            if self._conditional and len(group) == 0:
+            group = np.asarray(images)[np.asarray(classes) == c] if self._by_class else images
+            if self._by_class and len(group) == 0:
                 raise ValueError(f"classes has no {c}; expected every class of the model")
             if score.learned:
                 score.fit(model, group[::2])
@@ -129,19 +135,15 @@ class AnomalyDetector:
             groups.append(np.full(len(group), c))
             found.append(score(model, group))
         threshold = np.array([METHODS[method](part, false_alarm_rate) for part in found])
-        self.threshold = threshold if self._conditional else float(threshold[0])
+        self.threshold = threshold if self._by_class else float(threshold[0])
         self.calibration_scores = np.concatenate(found)
         self.calibration_classes = np.concatenate(groups)
         self.false_alarm_rate, self.method = float(false_alarm_rate), method
         return self
 
-    @property
-    def _conditional(self) -> bool:
-        return isinstance(self.model, ConditionalVAE)
-
     def class_scores(self, images: np.ndarray) -> np.ndarray:
         """The score under each class: (n, classes); (n, 1) for a VAE without classes."""
-        if not self._conditional:
+        if not self._by_class:
             return self.score(images)[:, None]
         return np.stack([score(model, images) for model, score in self._views], axis=1)
 
@@ -150,7 +152,7 @@ class AnomalyDetector:
 
         With classes, the smallest over them.
         """
-        if not self._conditional:
+        if not self._by_class:
             return self._score(self.model, images)
         return self.class_scores(images).min(axis=1)
 
@@ -184,7 +186,7 @@ class AnomalyDetector:
 
         With classes, under the closest one.
         """
-        if not self._conditional:
+        if not self._by_class:
             return self._score.map(self.model, images)
         closest, images = self.closest_class(images), np.asarray(images)
         shares = np.empty(images.shape)
@@ -240,17 +242,21 @@ class AnomalyDetector:
         self._check_calibrated()
         description = {
             "format": FORMAT,
+            "one_model": isinstance(self.model, VAE),
             "score": scores.get_name(self._score),
             "arguments": self._score.arguments(),
-            "threshold": self.threshold.tolist() if self._conditional else self.threshold,
+            "threshold": self.threshold.tolist() if self._by_class else self.threshold,
             "false_alarm_rate": self.false_alarm_rate,
             "method": self.method,
         }
         arrays = io.BytesIO()
         calibration = {name: getattr(self, name) for name in CALIBRATION}
         np.savez(arrays, **calibration, **self._state())
-        contents = json.dumps(description).encode(), arrays.getvalue(), _model_bytes(self.model)
-        members = dict(zip(MEMBERS, contents, strict=True))
+        members = {
+            "detector.json": json.dumps(description).encode(),
+            "arrays.npz": arrays.getvalue(),
+        }
+        members |= {f"model{c}.keras": _model_bytes(one) for c, one in enumerate(self._models)}
         path = Path(path)
         temporary = path.with_name(path.name + ".part")
         with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as file:
@@ -269,8 +275,8 @@ class AnomalyDetector:
         expected = f"path is {str(path)!r}; expected a file that AnomalyDetector.save wrote"
         try:
             with zipfile.ZipFile(path) as file:
-                members = {name: file.read(name) for name in MEMBERS}
-                digest = file.read("sha256").decode()
+                members = {name: file.read(name) for name in file.namelist()}
+            digest = members.pop("sha256").decode()
             description = json.loads(members["detector.json"])
         except FileNotFoundError:
             raise
@@ -281,19 +287,16 @@ class AnomalyDetector:
             raise ValueError(f"{expected}, but it has {found}: install a newer vae_lib")
         if digest != _digest(members):
             raise ValueError(f"{expected}, but its content was changed: the checksums differ")
-        with tempfile.TemporaryDirectory() as folder:
-            model_path = Path(folder) / "model.keras"
-            model_path.write_bytes(members["model.keras"])
-            model = keras.saving.load_model(model_path, compile=False, safe_mode=True)
+        models = [_load_model(members[name]) for name in members if name.endswith(".keras")]
         score = scores.SCORES[description["score"]](**description["arguments"])
-        detector = cls(model, score)
+        detector = cls(models[0] if description["one_model"] else models, score)
         with np.load(io.BytesIO(members["arrays.npz"]), allow_pickle=False) as arrays:
             for name in CALIBRATION:
                 setattr(detector, name, arrays[name])
             detector._set_state(dict(arrays))
         for name in ("threshold", "false_alarm_rate", "method"):
             setattr(detector, name, description[name])
-        if detector._conditional:
+        if detector._by_class:
             detector.threshold = np.array(detector.threshold)
         return detector
 
@@ -309,6 +312,21 @@ class AnomalyDetector:
             score.set_state(own)
 
 
+def _check_models(model: VAE | Sequence[VAE]) -> list[VAE]:
+    """The models of a detector; several must be plain VAEs of data of one shape."""
+    if isinstance(model, VAE):
+        return [model]
+    expected = "expected a VAE, or a list of VAEs, one for each normal class"
+    if not isinstance(model, (list, tuple)) or not model:
+        raise ValueError(f"model is a {type(model).__name__}; {expected}")
+    kinds = {type(one).__name__ for one in model}
+    if any(isinstance(one, ConditionalVAE) or not isinstance(one, VAE) for one in model):
+        raise ValueError(f"model has {sorted(kinds)}; {expected}")
+    if len(shapes := {one.data_shape for one in model}) > 1:
+        raise ValueError(f"model has data of shapes {sorted(shapes)}; expected one shape")
+    return list(model)
+
+
 def _model_bytes(model: VAE) -> bytes:
     """The model as a .keras file, without the optimizer, which would treble its size."""
     bare = type(model).from_config(model.get_config())
@@ -317,6 +335,13 @@ def _model_bytes(model: VAE) -> bytes:
         path = Path(folder) / "model.keras"
         bare.save(path)
         return path.read_bytes()
+
+
+def _load_model(content: bytes) -> VAE:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.keras"
+        path.write_bytes(content)
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
 
 
 def _digest(members: dict[str, bytes]) -> str:

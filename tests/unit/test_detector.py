@@ -302,3 +302,51 @@ def test_wrong_images(detector, complains):
 )
 def test_wrong_labels(detector, complains, truth):
     complains(lambda: detector.evaluate(TEST, truth), "is_anomaly")
+
+
+@pytest.fixture(scope="module")
+def two_classes() -> AnomalyDetector:
+    """One VAE for blobs on the left, another for blobs on the right, calibrated on both."""
+    sizes = {"data_shape": (4, 4, 1), "network": "dense", "hidden": (8,)}
+    models = [VAE(2, likelihood=Gaussian(0.1), seed=c, **sizes) for c in range(2)]
+    for c, model in enumerate(models):
+        model.compile(optimizer="adam")
+        model.fit(blobs(200, c, odd=bool(c)), epochs=20, verbose=0)
+    images = np.concatenate([CALIBRATION, blobs(120, 5, odd=True)])
+    return AnomalyDetector(models).calibrate(images, 0.1, classes=np.repeat([0, 1], 120))
+
+
+def test_one_vae_a_class_scores_under_the_class_that_suits_best(two_classes):
+    images = np.concatenate([TEST, ODD])
+    each = [scores.get("relative")(model, images) for model in two_classes.model]
+    np.testing.assert_array_equal(two_classes.class_scores(images), np.stack(each, axis=1))
+    np.testing.assert_array_equal(two_classes.score(images), np.min(each, axis=0))
+    closest = two_classes.closest_class(images)
+    assert (closest == np.repeat([0, 1], [len(TEST), len(ODD)])).mean() > 0.95
+    assert two_classes.threshold.shape == (2,)
+    bright_at_the_top = np.swapaxes(ODD, 1, 2)
+    assert two_classes.predict(bright_at_the_top).mean() > 0.9
+    assert two_classes.predict(TEST).mean() < 0.2
+
+
+def test_one_vae_a_class_is_saved_as_one_file(two_classes, tmp_path):
+    two_classes.save(tmp_path / "two.detector")
+    loaded = AnomalyDetector.load(tmp_path / "two.detector")
+    np.testing.assert_array_equal(loaded.class_scores(TEST), two_classes.class_scores(TEST))
+    np.testing.assert_array_equal(loaded.predict(ODD), two_classes.predict(ODD))
+    np.testing.assert_array_equal(loaded.p_value(ODD), two_classes.p_value(ODD))
+
+
+def test_a_list_of_one_still_has_a_class(vae, tmp_path):
+    detector = AnomalyDetector([vae]).calibrate(CALIBRATION, classes=np.zeros(120, int))
+    detector.save(tmp_path / "one.detector")
+    assert AnomalyDetector.load(tmp_path / "one.detector").threshold.shape == (1,)
+
+
+def test_lists_that_are_no_models_of_one_shape(vae, complains):
+    other = VAE(2, data_shape=(8, 8, 1), network="dense", hidden=(4,))
+    each = "one for each normal class"
+    complains(lambda: AnomalyDetector([]), "model is a list", each)
+    complains(lambda: AnomalyDetector([vae, "vae"]), "model", "str", each)
+    complains(lambda: AnomalyDetector([vae, other]), "(4, 4, 1)", "(8, 8, 1)", "one shape")
+    complains(lambda: AnomalyDetector([vae, vae]).calibrate(CALIBRATION), "classes", "None")
