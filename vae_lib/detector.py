@@ -22,7 +22,6 @@ from .data import Labelled
 from .model import VAE
 
 FORMAT = 1
-STANDARD_PRIOR = ("kl", "elbo", "bound")  # scores that take p(z) for a standard normal
 METHODS = {
     "conformal": thresholds.conformal,
     "quantile": thresholds.quantile,
@@ -72,11 +71,10 @@ class AnomalyDetector:
             score = "relative" if len(first.data_shape) == 3 else "likelihood"
         self.model = model
         self._score = scores.get(score)
-        if any(isinstance(one, MixtureVAE) for one in self._models):
-            used = {scores.get_name(self._score), *getattr(self._score, "parts", ())}
-            if wrong := used & set(STANDARD_PRIOR):
-                found = f"score is {min(wrong)!r}, which takes the prior for one standard normal"
-                raise ValueError(f"{found}; expected another one for a MixtureVAE")
+        mixture = any(isinstance(one, MixtureVAE) for one in self._models)
+        if mixture and self._score.standard_prior:
+            found = f"score is {self._score.label()}, which takes the prior for one standard normal"
+            raise ValueError(f"{found}; expected another one for a MixtureVAE")
         conditional = isinstance(first, ConditionalVAE)
         self._by_class = conditional or not isinstance(model, VAE)
         views = [first.given(c) for c in range(first.classes)] if conditional else self._models
@@ -240,10 +238,13 @@ class AnomalyDetector:
     def save(self, path: str | Path) -> None:
         """Write model, score and calibration to one file, whole or not at all."""
         self._check_calibrated()
+        if self._score.name is None:
+            found = f"score is a {self._score.label()}, which has no name"
+            raise ValueError(f"{found}; give its class one, and define it before you load")
         description = {
             "format": FORMAT,
             "one_model": isinstance(self.model, VAE),
-            "score": scores.get_name(self._score),
+            "score": self._score.name,
             "arguments": self._score.arguments(),
             "threshold": self.threshold.tolist() if self._by_class else self.threshold,
             "false_alarm_rate": self.false_alarm_rate,

@@ -1,0 +1,86 @@
+"""How far what the encoder makes of an image is from what it makes of normal ones."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import keras
+import numpy as np
+from keras import ops
+from sklearn.covariance import LedoitWolf
+
+from ..checks import check_input
+from ..model import VAE
+from .base import Score
+
+
+@dataclasses.dataclass(eq=False)
+class LatentDistance(Score):
+    """Squared Mahalanobis distance of the posterior mean from those of normal images.
+
+    The covariance is shrunk after Ledoit and Wolf (2004), so that few images are enough.
+    """
+
+    name = "latent"
+    positive = True
+    learned = ("center", "whitening")
+
+    def features(self, vae: VAE, x):
+        """What the distance is measured in: (n, features)."""
+        return vae.encode(x)[0]
+
+    def terms(self, vae: VAE, x):
+        """One for each direction."""
+        return ((self.features(vae, x) - self.center) @ self.whitening) ** 2
+
+    def fit(self, vae: VAE, images: np.ndarray) -> LatentDistance:
+        """Mean and covariance of the features of normal images (n, *data_shape), n at least 2."""
+        check_input(images, vae.data_shape, vae.likelihood.unit_interval, "images")
+        if len(images) < 2:
+            raise ValueError(f"images has {len(images)} example; expected two or more to fit on")
+        features = ops.convert_to_numpy(self.features(vae, np.asarray(images, "float32")))
+        estimate = LedoitWolf().fit(features.astype("float64"))
+        root = np.linalg.cholesky(estimate.precision_ + 1e-9 * np.eye(features.shape[1]))
+        self.center, self.whitening = estimate.location_.astype("f4"), root.astype("f4")
+        self._forget()
+        return self
+
+
+@dataclasses.dataclass(eq=False)
+class ActivationDistance(LatentDistance):
+    """Mahalanobis distance between the hidden activations of x and of its reconstruction.
+
+    After Kim et al. (2020), "RaPP", but as a share of the activations' own norm. A convolution's
+    maps count by their root mean square, so that what is learned stays small.
+    """
+
+    name = "activations"
+
+    def features(self, vae: VAE, x):
+        """Difference of the activations of the encoder's hidden layers: (n, units)."""
+        hidden = _hidden_layers(vae)
+        activations = hidden(x), hidden(vae.reconstruct(x))
+        parts = []
+        for a, b in zip(*map(keras.tree.flatten, activations), strict=True):
+            axes = tuple(range(1, len(a.shape) - 1))
+            norm = ops.sqrt(ops.sum(a**2, axis=(*axes, -1), keepdims=True)) + 1e-6
+            share = (a - b) / norm
+            parts.append(ops.sqrt(ops.mean(share**2, axis=axes) + 1e-12) if axes else share)
+        return ops.concatenate(parts, axis=-1)
+
+
+def _hidden_layers(vae: VAE) -> keras.Model:
+    kinds = (keras.layers.Dense, keras.layers.Conv2D)
+    layers = vae.encoder.layers if hasattr(vae.encoder, "inputs") else []
+    heads = {id(tensor) for tensor in vae.encoder.outputs} if layers else set()
+    hidden = [
+        layer.output
+        for layer in layers
+        if isinstance(layer, kinds) and id(layer.output) not in heads
+    ]
+    if not hidden:
+        raise ValueError(
+            "score is 'activations', which this encoder cannot give; expected a functional model "
+            "with Dense or Conv2D layers before its heads"
+        )
+    return keras.Model(vae.encoder.input, hidden)

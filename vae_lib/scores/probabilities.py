@@ -1,0 +1,104 @@
+"""How unlikely an image is under the model, in nats."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import keras
+import numpy as np
+from keras import ops
+
+from .. import losses
+from ..checks import check_count
+from ..model import VAE
+from .base import Score, total
+
+
+@dataclasses.dataclass(eq=False)
+class NegativeLogLikelihood(Score):
+    """-log p(x given z) at the posterior mean of z, in nats: `losses.reconstruction`.
+
+    With `excess`, less what the best possible parameters would cost: for grey Bernoulli pixels that
+    is the entropy of x, which says nothing about the model.
+    """
+
+    name = "likelihood"
+    excess: bool = False
+    has_map = True
+
+    def terms(self, vae: VAE, x):
+        """One a pixel."""
+        log_prob = vae.likelihood.log_prob(x, vae.decode(vae.encode(x)[0]))
+        return (vae.likelihood.best_log_prob(x) if self.excess else 0.0) - log_prob
+
+
+@dataclasses.dataclass(eq=False)
+class KL(Score):
+    """KL(q(z given x) || p(z)), in nats: `losses.kl_divergence`."""
+
+    name = "kl"
+    standard_prior = True
+    positive = True
+
+    def terms(self, vae: VAE, x):
+        """One an image."""
+        return losses.kl_divergence(*vae.encode(x))
+
+
+@dataclasses.dataclass(eq=False)
+class ReconstructionProbability(Score):
+    """-E[log p(x given z)] over `draws` of z from q(z given x), in nats; An and Cho (2015)."""
+
+    name = "probability"
+    draws: int = 16
+    seed: int = 0
+    has_map = True
+
+    def __post_init__(self):
+        check_count("draws", self.draws)
+
+    def sample(self, vae: VAE, x):
+        """mean, log_var; z (draws, n, latent_dim); log p(x given z) of each pixel."""
+        mean, log_var = vae.encode(x)
+        shape = (self.draws, 1, vae.latent_dim)  # the same draws for every image
+        eps = keras.random.normal(shape, seed=self.seed)
+        z = mean + ops.exp(0.5 * log_var) * eps
+        parameters = vae.decode(ops.reshape(z, (-1, vae.latent_dim)))
+        parameters = ops.reshape(parameters, (self.draws, -1, *vae.data_shape))
+        return mean, log_var, z, vae.likelihood.log_prob(x, parameters)
+
+    def terms(self, vae: VAE, x):
+        """One a pixel."""
+        return -ops.mean(self.sample(vae, x)[-1], axis=0)
+
+
+@dataclasses.dataclass(eq=False)
+class NegativeELBO(ReconstructionProbability):
+    """Reconstruction probability plus KL, in nats: minus `losses.elbo`."""
+
+    name = "elbo"
+    standard_prior = True
+    has_map = False
+
+    def terms(self, vae: VAE, x):
+        """One an image."""
+        mean, log_var, _, log_prob = self.sample(vae, x)
+        return losses.kl_divergence(mean, log_var) - total(ops.mean(log_prob, axis=0))
+
+
+@dataclasses.dataclass(eq=False)
+class ImportanceBound(ReconstructionProbability):
+    """Minus `losses.importance_weighted_bound`, from the same `draws` of noise for every image."""
+
+    name = "bound"
+    standard_prior = True
+    draws: int = 50
+    has_map = False
+
+    def terms(self, vae: VAE, x):
+        """One an image."""
+        mean, log_var, z, log_prob = self.sample(vae, x)
+        log_likelihood = ops.sum(log_prob, axis=tuple(range(2, len(log_prob.shape))))
+        log_q = losses.log_normal(z, mean, log_var)
+        log_weights = log_likelihood + losses.log_normal(z) - log_q
+        return np.log(self.draws) - ops.logsumexp(log_weights, axis=0)
