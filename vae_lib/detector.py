@@ -82,6 +82,7 @@ class AnomalyDetector:
         if self._by_class:  # what a score learns is of one class
             kind, arguments = type(self._score), self._score.arguments()
             self._views = [(view, kind(**arguments)) for view in views]
+        self._fits_score = bool(self._score.learned) and (self._by_class or not self._score.fitted)
         self.threshold: float | np.ndarray | None = None
         self.false_alarm_rate: float | None = None
         self.method: str | None = None
@@ -99,9 +100,9 @@ class AnomalyDetector:
 
         `method` names a function of `thresholds`: "conformal" keeps the false-alarm rate on
         average for any n; see there for what each promises. A score that has to learn (latent,
-        activations, fusion) takes every other image for it, and the threshold the rest. A detector
-        with classes wants `classes`, integers (n,): the threshold of each class comes from its own
-        images under that class.
+        activations, neighbours, fusion) takes every other image for it and the threshold the rest,
+        unless you fitted it before. A detector with classes wants `classes`, integers (n,): the
+        threshold of each class comes from its own images under that class.
 
         Raises:
             ValueError: labelled anomalies among the images, too few of them (or of a class) for the
@@ -127,7 +128,7 @@ class AnomalyDetector:
             group = np.asarray(images)[np.asarray(classes) == c] if self._by_class else images
             if self._by_class and len(group) == 0:
                 raise ValueError(f"classes has no {c}; expected every class of the model")
-            if score.learned:
+            if self._fits_score:
                 score.fit(model, group[::2])
                 group = group[1::2]
             groups.append(np.full(len(group), c))
@@ -249,6 +250,7 @@ class AnomalyDetector:
             "threshold": self.threshold.tolist() if self._by_class else self.threshold,
             "false_alarm_rate": self.false_alarm_rate,
             "method": self.method,
+            "fits_score": self._fits_score,
         }
         arrays = io.BytesIO()
         calibration = {name: getattr(self, name) for name in CALIBRATION}
@@ -297,6 +299,7 @@ class AnomalyDetector:
             detector._set_state(dict(arrays))
         for name in ("threshold", "false_alarm_rate", "method"):
             setattr(detector, name, description[name])
+        detector._fits_score = description["fits_score"]
         if detector._by_class:
             detector.threshold = np.array(detector.threshold)
         return detector

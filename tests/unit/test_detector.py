@@ -63,6 +63,17 @@ def test_p_values_agree_with_the_decision(detector):
     np.testing.assert_array_equal(p <= 0.1, detector.predict(images))
 
 
+def test_a_score_that_was_fitted_before_keeps_what_it_learned(vae, tmp_path):
+    score = scores.NeighbourDistance().fit(vae, NORMAL)
+    detector = AnomalyDetector(vae, score).calibrate(CALIBRATION, 0.1)
+    assert len(detector.calibration_scores) == len(CALIBRATION)
+    np.testing.assert_array_equal(score.state()["references"], score.features(vae, NORMAL))
+    detector.save(tmp_path / "it")
+    again = AnomalyDetector.load(tmp_path / "it").calibrate(CALIBRATION, 0.1)
+    np.testing.assert_array_equal(again.score(TEST), detector.score(TEST))
+    assert again.threshold == detector.threshold
+
+
 def test_a_smaller_rate_is_a_higher_threshold(vae):
     thresholds = [
         AnomalyDetector(vae).calibrate(CALIBRATION, rate).threshold for rate in (0.2, 0.1, 0.02)

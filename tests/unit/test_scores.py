@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy import ndimage, special, stats
 from sklearn.covariance import LedoitWolf
+from sklearn.neighbors import NearestNeighbors
 
 from vae_lib import Gaussian, losses, scores
 
@@ -174,20 +175,43 @@ def test_activations_of_an_image_that_is_its_own_reconstruction_do_not_differ(
     np.testing.assert_allclose(score.features(vae, many), 0, atol=2e-6)
 
 
-def test_fusion_is_the_mean_of_standardised_logs(trained, many):
-    parts = ("local", "latent")
+@pytest.mark.parametrize("network", ["dense", "conv"])
+def test_neighbours_are_scikit_learns(make_vae, many, network):
+    vae = make_vae(network=network, hidden=(6, 5))
+    score = scores.NeighbourDistance(k=2).fit(vae, many[:30])
+    hidden = {"dense": 5, "conv": 5}[network]
+    normal, new = (np.asarray(score.features(vae, part)) for part in (many[:30], many[30:]))
+    assert normal.shape[1] % hidden == 0
+    search = NearestNeighbors(n_neighbors=2, metric="cosine").fit(normal)
+    expected = search.kneighbors(new)[0].mean(axis=1)
+    np.testing.assert_allclose(score(vae, many[30:]), expected, atol=1e-5)
+
+
+def test_neighbours_are_found_among_the_images_it_was_fitted_on(trained, many):
+    score = scores.NeighbourDistance(k=1).fit(trained, many[:40])
+    np.testing.assert_allclose(score(trained, many[:40]), 0, atol=1e-6)
+    assert score(trained, many[40:]).max() > 1e-4
+
+
+@pytest.mark.parametrize("parts", [("local", "relative"), ("local", "latent", "neighbours")])
+def test_fusion_is_the_mean_of_standardised_logs(trained, many, parts):
+    learns = "latent" in parts
+    to_fit, rest = (many[::2], many[1::2]) if learns else (many, many)
     expected = 0
     for name in parts:
-        logs = np.log(value(name, trained, many))
-        expected = expected + (logs - logs.mean()) / logs.std() / 2
+        score = scores.get(name).fit(trained, to_fit)
+        normal, found = np.log(score(trained, rest)), np.log(score(trained, many) + 1e-9)
+        expected = expected + (found - normal.mean()) / normal.std() / len(parts)
     fusion = scores.Fusion(parts).fit(trained, many)
-    np.testing.assert_allclose(fusion(trained, many), expected, atol=1e-3)
+    np.testing.assert_allclose(
+        fusion(trained, rest), expected[1::2] if learns else expected, atol=1e-2
+    )
 
 
 # Wrong input
 
 
-@pytest.mark.parametrize("name", ["latent", "activations", "fusion"])
+@pytest.mark.parametrize("name", ["latent", "activations", "neighbours", "fusion"])
 def test_to_be_fitted_first(trained, many, complains, name):
     complains(lambda: scores.get(name)(trained, many), name, "fit")
 
@@ -219,11 +243,13 @@ def test_tables_have_no_neighbouring_pixels(make_vae, table, complains):
 
 def test_one_image_is_not_enough_to_fit(trained, many, complains):
     complains(lambda: scores.LatentDistance().fit(trained, many[:1]), "images has 1")
+    complains(lambda: scores.NeighbourDistance().fit(trained, many[:2]), "images has 2", "5 = k")
 
 
 def test_an_encoder_without_hidden_layers_has_no_activations(make_vae, many, complains):
     vae = make_vae(hidden=())
-    complains(lambda: scores.ActivationDistance().fit(vae, many), "activations", "Dense")
+    for kind in (scores.ActivationDistance, scores.NeighbourDistance):
+        complains(lambda kind=kind: kind().fit(vae, many), "hidden activations", "Dense")
 
 
 @pytest.mark.parametrize("kind", [scores.ImportanceBound, scores.ReconstructionProbability])

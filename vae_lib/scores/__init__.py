@@ -5,7 +5,7 @@ nor on the call. Scores with a `fit` learn what is usual from normal images.
 """
 
 from .base import SCORES, Score, get
-from .distances import ActivationDistance, LatentDistance
+from .distances import ActivationDistance, LatentDistance, NeighbourDistance
 from .errors import LocalError, RelativeError, SquaredError
 from .fusion import Fusion
 from .probabilities import (
@@ -29,6 +29,7 @@ __all__ = [
     "LocalError",
     "NegativeELBO",
     "NegativeLogLikelihood",
+    "NeighbourDistance",
     "ReconstructionProbability",
     "RelativeError",
     "Score",

@@ -63,21 +63,25 @@ class Score:
         """What makes a score like this one, as JSON knows it."""
         return dataclasses.asdict(self)
 
+    @property
+    def fitted(self) -> bool:
+        """Whether all that it has to learn is there."""
+        return all(getattr(self, name, None) is not None for name in self.learned)
+
     def state(self) -> dict[str, np.ndarray]:
         """What `fit` has learned, by name."""
-        return {name: getattr(self, name) for name in self.learned}
+        return {name: getattr(self, name).numpy() for name in self.learned}
 
     def set_state(self, state: dict[str, np.ndarray]) -> None:
         """Take what another score of this kind has learned."""
         for name in self.learned:
-            setattr(self, name, state[name])
-        self._forget()
+            setattr(self, name, tf.constant(state[name], "float32"))
+        self.__dict__.pop("_graphs", None)  # they know what was learned before
 
     def _run(self, vae: VAE, images: np.ndarray, reduce: Callable) -> np.ndarray:
         check_input(images, vae.data_shape, vae.likelihood.unit_interval, "images")
-        for name in self.learned:
-            if getattr(self, name, None) is None:
-                raise ValueError(f"score is {self.label()}, which has to be fitted: call fit")
+        if not self.fitted:
+            raise ValueError(f"score is {self.label()}, which has to be fitted: call fit")
         graphs = self.__dict__.setdefault("_graphs", {})
         if (key := (id(vae), reduce is total)) not in graphs:  # the graph keeps the model alive
             spec = tf.TensorSpec((BLOCK, *vae.data_shape), "float32")
@@ -89,9 +93,6 @@ class Score:
             for i in range(0, len(padded), BLOCK)
         ]
         return np.concatenate(blocks)[: len(images)].astype("float64")
-
-    def _forget(self) -> None:
-        self.__dict__.pop("_graphs", None)  # graphs hold what was learned as constants
 
 
 def total(terms):

@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 from sklearn.covariance import LedoitWolf
 
-from ..checks import check_input
+from ..checks import check_count, check_input
 from ..model import VAE
 from .base import Score
 
@@ -41,8 +41,7 @@ class LatentDistance(Score):
         features = ops.convert_to_numpy(self.features(vae, np.asarray(images, "float32")))
         estimate = LedoitWolf().fit(features.astype("float64"))
         root = np.linalg.cholesky(estimate.precision_ + 1e-9 * np.eye(features.shape[1]))
-        self.center, self.whitening = estimate.location_.astype("f4"), root.astype("f4")
-        self._forget()
+        self.set_state({"center": estimate.location_, "whitening": root})
         return self
 
 
@@ -69,6 +68,42 @@ class ActivationDistance(LatentDistance):
         return ops.concatenate(parts, axis=-1)
 
 
+@dataclasses.dataclass(eq=False)
+class NeighbourDistance(Score):
+    """Mean cosine distance, in 0..2, to the `k` nearest normal images.
+
+    It is measured in the activations of the encoder's last hidden layer, and the decoder takes no
+    part: so a simple shape that any decoder draws well is no easy way past it. All images that it
+    is fitted on are kept and compared with: the more, the better, the slower and the larger.
+    """
+
+    name = "neighbours"
+    positive = True
+    k: int = 5
+    learned = ("references",)
+
+    def __post_init__(self):
+        check_count("k", self.k)
+
+    def features(self, vae: VAE, x):
+        """The activations, of length 1: (n, units)."""
+        last = keras.tree.flatten(_hidden_layers(vae)(x))[-1]
+        return ops.normalize(ops.reshape(last, (ops.shape(x)[0], -1)), axis=-1)
+
+    def terms(self, vae: VAE, x):
+        """One an image."""
+        similarities = self.features(vae, x) @ ops.transpose(self.references)
+        return 1 - ops.mean(ops.top_k(similarities, self.k)[0], axis=-1)
+
+    def fit(self, vae: VAE, images: np.ndarray) -> NeighbourDistance:
+        """Keep the activations of normal images (n, *data_shape), n at least k."""
+        check_input(images, vae.data_shape, vae.likelihood.unit_interval, "images")
+        if len(images) < self.k:
+            raise ValueError(f"images has {len(images)} examples; expected {self.k} = k or more")
+        self.set_state({"references": self.features(vae, np.asarray(images, "float32"))})
+        return self
+
+
 def _hidden_layers(vae: VAE) -> keras.Model:
     kinds = (keras.layers.Dense, keras.layers.Conv2D)
     layers = vae.encoder.layers if hasattr(vae.encoder, "inputs") else []
@@ -80,7 +115,7 @@ def _hidden_layers(vae: VAE) -> keras.Model:
     ]
     if not hidden:
         raise ValueError(
-            "score is 'activations', which this encoder cannot give; expected a functional model "
-            "with Dense or Conv2D layers before its heads"
+            "the score compares hidden activations, and this encoder shows none; expected a "
+            "functional model with Dense or Conv2D layers before its heads"
         )
     return keras.Model(vae.encoder.input, hidden)

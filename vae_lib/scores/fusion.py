@@ -19,7 +19,7 @@ class Fusion(Score):
     """
 
     name = "fusion"
-    parts: tuple[str, ...] = ("relative", "activations")
+    parts: tuple[str, ...] = ("relative", "neighbours")
     learned = ("location", "scale")
 
     def __post_init__(self):
@@ -48,9 +48,13 @@ class Fusion(Score):
             score.set_state(own)
 
     def fit(self, vae: VAE, images: np.ndarray) -> Fusion:
-        """Fit the parts, then standardise them, on normal images."""
-        logs = [np.log(s.fit(vae, images)(vae, images) + 1e-9) for s in self.scores]
-        self.location = np.mean(logs, axis=1).astype("f4")
-        self.scale = (np.std(logs, axis=1) + 1e-6).astype("f4")
-        self._forget()
+        """Fit the parts on every other image, and standardise them on the rest.
+
+        Without a part that learns, all images serve to standardise.
+        """
+        learns = any(score.learned for score in self.scores)
+        to_fit, rest = (images[::2], images[1::2]) if learns else (images, images)
+        logs = [np.log(score.fit(vae, to_fit)(vae, rest) + 1e-9) for score in self.scores]
+        own = {"location": np.mean(logs, axis=1), "scale": np.std(logs, axis=1) + 1e-6}
+        super().set_state(own)
         return self
