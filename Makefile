@@ -50,6 +50,9 @@ lint: .venv/.installed ## tidy the code, notebooks included, with ruff
 test-alone: .venv/.installed ## Colab's way: each notebook alone, vae_lib from its wheel
 	@$(PY) tools/run_alone.py
 
+test-colab: | need-python ## the same with the versions that Colab has today, which it looks up
+	@"$(PYTHON)" tools/run_colab.py $(CHAPTER)
+
 test-threads: .venv/.installed ## the chapters with one thread, then with two
 	@for n in 1 2; do echo "Threads: $$n"; \
 	TF_NUM_INTRAOP_THREADS=$$n TF_NUM_INTEROP_THREADS=$$n OMP_NUM_THREADS=$$n \
@@ -74,11 +77,15 @@ lock: .work/uv/bin/uv ## pin again what pyproject.toml asks for; UPGRADE=1 takes
 	@$(COMPILE) --extra book -o requirements.txt
 	@$(COMPILE) --group oldest -o requirements-oldest.txt
 
+audit: .work/audit/bin/pip-audit ## known vulnerabilities of the packages that the lock names
+	@.work/audit/bin/pip-audit --strict --require-hashes --disable-pip --cache-dir .work/audit-cache \
+	-r requirements.txt # without --strict it is content when it can check nothing
+
 clean: ## remove what was built, but not the environments
 	rm -rf _build .work build dist vae_lib.egg-info .hypothesis
 
 distclean: clean ## remove the environments too
-	rm -rf .venv .venv-oldest .venv-benchmark
+	rm -rf .venv .venv-oldest .venv-benchmark .venv-colab
 
 # An environment is complete when its stamp names this very folder: a moved clone makes it anew.
 ifneq "$(shell cat .venv/.installed 2>/dev/null)" "$(CURDIR)/.venv"
@@ -109,5 +116,8 @@ need-python:
 .work/uv/bin/uv: | need-python
 	@"$(PYTHON)" -m venv .work/uv && .work/uv/bin/python -m pip install -q uv
 
-.PHONY: help book test execute serve lab lint test-alone test-threads test-oldest repository benchmark \
-	lock clean distclean moved need-python
+.work/audit/bin/pip-audit: | need-python
+	@"$(PYTHON)" -m venv .work/audit && .work/audit/bin/python -m pip install -q pip-audit
+
+.PHONY: help book test execute serve lab lint test-alone test-colab test-threads test-oldest repository \
+	benchmark lock audit clean distclean moved need-python
