@@ -23,11 +23,24 @@ def main() -> None:
     scoring.add_argument("--rounds", type=int, default=7)
     memory = commands.add_parser("memory", help="peak memory by batch size and draws")
     commands.add_parser("small_detection", help="AUROC on mnist-5k beside baselines")
-    for command in (density, speed, scoring, memory):
+    one = commands.add_parser("one_class", help="AUROC of every class as the only normal one")
+    many = commands.add_parser("leave_one_out", help="AUROC of every class as the only unseen one")
+    ood = commands.add_parser("out_of_distribution", help="one data set against another, and worse")
+    ood.add_argument("--other", required=True, help="the other data set, an .npz")
+    peers = commands.add_parser("peers", help="scikit-learn's and PyOD's detectors, same splits")
+    peers.add_argument("--protocol", choices=("one_class", "leave_one_out"), default="one_class")
+    for command in (one, many, ood, peers):
+        command.add_argument("--seeds", type=int, default=1 if command is peers else 3)
+    drawn = commands.add_parser("glyphs", help="draw the data that settings were chosen on")
+    drawn.add_argument("--out", default=".work/glyphs", help="a folder")
+    drawn.add_argument("--train", type=int, default=1200, help="training images a class")
+    drawn.add_argument("--test", type=int, default=200, help="test images a class")
+    for command in (density, one, many, ood, peers):
+        command.add_argument("--work", default=".work/benchmarks", help="where progress is kept")
+    for command in (density, speed, scoring, memory, one, many, ood, peers):
         command.add_argument("--data", required=True, help="an .npz in Keras's layout")
         command.add_argument("--threads", type=int, default=2)
     density.add_argument("--seed", type=int, default=0)
-    density.add_argument("--work", default=".work/benchmarks", help="where progress is kept")
     arguments = parser.parse_args()
     importlib.import_module(f"benchmarks.{arguments.name}").run(arguments)
 

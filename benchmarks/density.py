@@ -110,7 +110,7 @@ def evaluate(vae: VAE, x: np.ndarray, samples: int) -> np.ndarray:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Train, evaluate, write results/density_k<k>.json."""
+    """Train, evaluate, write the record density_k<k>."""
     seed, k = arguments.seed, arguments.k
     tf.config.threading.set_intra_op_parallelism_threads(arguments.threads)
     tf.config.threading.set_inter_op_parallelism_threads(arguments.threads)

@@ -17,7 +17,7 @@ IMAGES = 4096
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Measure all, write results/memory.json."""
+    """Measure all, write the record memory."""
 
     def alone(function, *values) -> dict[str, float]:
         with CONTEXT.Pool(1) as pool:

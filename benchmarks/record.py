@@ -2,17 +2,56 @@
 
 from __future__ import annotations
 
+import ast
 import datetime
+import hashlib
 import importlib.metadata
+import io
 import json
 import os
 import platform
 import resource
 import sys
+import tokenize
 from pathlib import Path
 
-RESULTS = Path(__file__).parent / "results"
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "vae_lib" / "records"  # with the library, so that a chapter finds them anywhere
+# What a result depends on; training and detector only call these
+MODULES = ("networks", "likelihoods", "losses", "model", "scores")
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef)
 PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "torch", "pyod")
+
+
+def library() -> str:
+    """Fingerprint of the code that results depend on, whatever its comments and docstrings say."""
+    digest = hashlib.sha256()
+    for module in MODULES:
+        path = ROOT / "vae_lib" / module
+        for file in sorted(path.glob("*.py")) if path.is_dir() else [path.with_suffix(".py")]:
+            digest.update(bare(file.read_text(encoding="utf-8")).encode())
+    return digest.hexdigest()[:16]
+
+
+def bare(source: str) -> str:
+    """The source without comments, docstrings and blank lines; the same for every Python."""
+    lines = source.splitlines()
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            row, column = token.start
+            lines[row - 1] = lines[row - 1][:column]
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, DOCUMENTED) and ast.get_docstring(node):
+            for row in range(node.body[0].lineno, node.body[0].end_lineno + 1):
+                lines[row - 1] = ""
+    return "\n".join(line.rstrip() for line in lines if line.strip())
+
+
+def lock() -> dict[str, list[str]]:
+    """Versions that requirements.txt pins, for one Python or another."""
+    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    pins = [line.split()[0].split("==") for line in lines if "==" in line[:60] and line[0] != " "]
+    return {name: [pin[1] for pin in pins if pin[0] == name] for name in PACKAGES}
 
 
 def machine() -> dict:
@@ -56,18 +95,18 @@ def write_whole(path: Path, text: str) -> None:
 
 
 def write(name: str, settings: dict, results: dict) -> Path:
-    """Write results/<name>.json whole or not at all."""
-    arguments = [Path(a).name if Path(a).is_absolute() else a for a in sys.argv[1:]]
+    """Write <name>.json into `RESULTS`, whole or not at all."""
+    arguments = [Path(a).name if Path(a).is_file() else a for a in sys.argv[1:]]
     document = {
         "benchmark": name,
         "command": " ".join(["python -m benchmarks", *arguments]),
         "date": datetime.date.today().isoformat(),
         "settings": settings,
         "results": results,
+        "library": library(),
         "versions": versions(),
         "machine": machine(),
     }
-    RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
     write_whole(path, json.dumps(document, indent=2) + "\n")
     return path

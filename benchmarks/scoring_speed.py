@@ -16,7 +16,7 @@ TRAIN, IMAGES, SINGLES = 2000, 4000, 200
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Time all, write results/scoring_speed.json."""
+    """Time all, write the record scoring_speed."""
     table = {}
     for kind, images in (("batch", IMAGES), ("single", SINGLES)):
         makers = {

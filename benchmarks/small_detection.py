@@ -56,7 +56,7 @@ def relative_error(images: np.ndarray, rebuilt: np.ndarray) -> np.ndarray:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """All digits, three seeds, both protocols; write results/small_detection.json."""
+    """All digits, three seeds, both protocols; write the record small_detection."""
     results = {}
     for protocol, epochs in EPOCHS.items():
         table: dict[str, list[list[float]]] = {}

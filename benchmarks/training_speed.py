@@ -16,7 +16,7 @@ IMAGES = 25600  # enough that what a call of `fit` costs once does not count
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Time all, write results/training_speed.json."""
+    """Time all, write the record training_speed."""
     table = {}
     for batch in BATCHES:
         makers = {

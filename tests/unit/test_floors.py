@@ -19,6 +19,7 @@ FLOORS = {
     "scores": 3,
     "training": 3,
     "classes": 3,
+    "records": 0,
     "model": 2,
     "losses": 1,
     "data": 0,
@@ -26,22 +27,35 @@ FLOORS = {
     "likelihoods": 0,
     "checks": -1,
 }
-MODULES = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem != "__init__")
+# Those of one file, and those of a folder: all files of the latter count as the module
+MODULES = sorted(
+    {file.relative_to(FOLDER).parts[0].removesuffix(".py") for file in FOLDER.rglob("*.py")}
+    - {"__init__"}
+)
 each_module = pytest.mark.parametrize("module", MODULES)
 
 
-def parse(module: str) -> ast.Module:
-    return ast.parse((FOLDER / f"{module}.py").read_text(encoding="utf-8"))
+def parse(module: str) -> list[ast.Module]:
+    """The syntax trees of a module's files."""
+    folder = FOLDER / module
+    files = sorted(folder.glob("*.py")) if folder.is_dir() else [folder.with_suffix(".py")]
+    return [ast.parse(file.read_text(encoding="utf-8")) for file in files]
 
 
-def imports(tree: ast.AST) -> tuple[set[str], set[str]]:
-    """The modules of vae_lib and the outside packages that a file imports, anywhere in it."""
+def imports(tree: ast.AST, home: int = 1) -> tuple[set[str], set[str]]:
+    """The modules of vae_lib and the outside packages that a file imports, anywhere in it.
+
+    `home` dots stand for vae_lib: one in its own folder, two in a folder below; fewer are a
+    module's own files.
+    """
     inside, outside = set(), set()
     for node in ast.walk(tree):
         names = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
+            if 0 < node.level < home:
+                continue
             module = ".".join(filter(None, ["vae_lib" if node.level else "", node.module]))
             bare = module == "vae_lib"  # from . import data: the module is the imported name
             names = [f"{module}.{alias.name}" for alias in node.names] if bare else [module]
@@ -71,13 +85,26 @@ def test_the_reader_of_imports_sees_every_form(code, inside, outside):
     assert imports(ast.parse(code)) == (inside, outside)
 
 
+def test_the_reader_of_imports_knows_a_folder():
+    code = "from ..model import VAE\nfrom .base import Score\nfrom . import errors\nimport keras"
+    assert imports(ast.parse(code), home=2) == ({"model"}, {"keras"})
+
+
+def imports_of(module: str) -> tuple[set[str], set[str]]:
+    """What all files of a module import."""
+    home = 2 if (FOLDER / module).is_dir() else 1
+    inside, outside = zip(*(imports(tree, home) for tree in parse(module)), strict=True)
+    return set().union(*inside), set().union(*outside)
+
+
 def test_there_is_something_to_check():
     assert {"data", "likelihoods", "losses", "model", "networks", "plots"} <= set(MODULES)
+    assert "scores" in MODULES and len(parse("scores")) > 3
 
 
 @each_module
 def test_a_module_imports_only_from_floors_below(module):
-    inside, _ = imports(parse(module))
+    inside, _ = imports_of(module)
     assert module in FLOORS, f"{module} has no floor in this table"
     wrong = {other for other in inside if FLOORS.get(other, 99) >= FLOORS[module]}
     assert not wrong
@@ -85,7 +112,7 @@ def test_a_module_imports_only_from_floors_below(module):
 
 @pytest.mark.parametrize("module", sorted({"plots", "thresholds"} & set(MODULES)))
 def test_figures_and_thresholds_need_no_other_module_and_no_tensorflow(module):
-    inside, outside = imports(parse(module))
+    inside, outside = imports_of(module)
     assert not inside
     assert not outside & {"keras", "tensorflow"}
 
@@ -110,9 +137,9 @@ def test_the_search_for_docstrings_finds_a_bare_method():
 
 @each_module
 def test_everything_public_has_a_docstring(module):
-    tree = parse(module)
-    assert ast.get_docstring(tree)
-    assert undocumented(tree, module) == []
+    for tree in parse(module):
+        assert ast.get_docstring(tree)
+        assert undocumented(tree, module) == []
 
 
 def test_all_names_what_there_is():

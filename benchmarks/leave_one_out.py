@@ -1,0 +1,63 @@
+"""All classes but one are normal, with their labels or without: test on the whole test set."""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+import numpy as np
+
+from . import one_class, protocols, record
+
+EPOCHS, BATCH = 15, 128
+CHOSEN = {"without_labels": "neighbours", "with_labels": "fusion"}
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Every class left out, every seed; write the record leave_one_out_<data>.
+
+    With labels there is one VAE a class, as `AnomalyDetector([vae, ...])` has them: the models are
+    those of `one_class`, and an image's score is the smallest over the normal classes.
+    """
+    protocols.set_threads(arguments.threads)
+    data = protocols.load(arguments)
+    progress = protocols.Progress(arguments, data.sha256, epochs=EPOCHS, batch=BATCH)
+    of_classes = one_class.progress_of(arguments, data)
+    without, labelled, training = [], [], []
+    for seed in range(arguments.seeds):
+        models = {c: one_class.class_scores(data, c, seed, of_classes) for c in data.classes}
+        without.append({})
+        labelled.append({})
+        for c in data.classes:
+            found = _without_labels(data, c, seed, progress)
+            training.append(float(found["training"]))
+            truth = data.y_test == c
+            values = {name: found[name] for name in protocols.SCORES}
+            without[-1][c] = protocols.aurocs(values, truth)
+            others = [models[other] for other in data.classes if other != c]
+            least = {n: np.min([model[n] for model in others], axis=0) for n in protocols.SCORES}
+            labelled[-1][c] = protocols.aurocs(least, truth)
+            print(f"leave_one_out, seed {seed}, class {c}: without labels {without[-1][c]}")
+            print(f"  with labels {labelled[-1][c]}", flush=True)
+    results = {
+        "without_labels": protocols.summary(without),
+        "with_labels": protocols.summary(labelled),
+        "training_seconds": {"mean": np.mean(training).round(1), "most": np.max(training).round(1)},
+        "peak_mib": record.peak_memory(),
+    }
+    settings = {**protocols.SETTINGS, "epochs": EPOCHS, "batch": BATCH, "chosen": CHOSEN}
+    settings |= {"seeds": arguments.seeds, "threads": arguments.threads, "data": data.sha256}
+    print(record.write(protocols.result_name(arguments), settings, results))
+
+
+def _without_labels(
+    data: protocols.Data, c: int, seed: int, progress: protocols.Progress
+) -> dict[str, np.ndarray]:
+    def work() -> dict:
+        normal = data.x_train[data.y_train != c]
+        start = time.perf_counter()
+        vae = protocols.train(normal, EPOCHS, BATCH, seed)
+        seconds = time.perf_counter() - start
+        return {**protocols.all_scores(vae, normal, data.x_test), "training": seconds}
+
+    return progress.part(f"seed{seed}_without{c}", work)

@@ -1,0 +1,132 @@
+"""Other detectors on the same splits, each in a process of its own: AUROC, seconds, peak memory.
+
+All see raw pixels in 0..1. Settings are the packages' own, save where a name says otherwise: the
+number of PCA's components, neighbours, and PyOD's KL capacity, which is 0 as shipped and so takes
+the KL term away.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+
+import numpy as np
+
+from . import one_class, protocols, record
+from .race import CONTEXT
+
+ONE_CLASS = (
+    "vae_lib",
+    "pca_32",
+    "knn_5",
+    "one_class_svm",
+    "isolation_forest",
+    "pyod_vae",
+    "pyod_vae_capacity_1000",
+    "pyod_autoencoder",
+    "pyod_deep_svdd",
+)
+LEAVE_ONE_OUT = ("pca_32", "knn_5", "isolation_forest")  # the others take hours on 54,000 images
+Scorer = Callable[[np.ndarray], np.ndarray]
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Every peer, one after the other; write the record peers_<protocol>_<data>."""
+    results = {}
+    for name in ONE_CLASS if arguments.protocol == "one_class" else LEAVE_ONE_OUT:
+        with CONTEXT.Pool(1) as pool:
+            results[name] = pool.apply(measure, (name, arguments))
+        print(f"{name}: {results[name]}", flush=True)
+    settings = {"seeds": arguments.seeds, "threads": arguments.threads}
+    arguments.name = f"peers_{arguments.protocol}"
+    print(record.write(protocols.result_name(arguments), settings, results))
+
+
+def measure(name: str, arguments: argparse.Namespace) -> dict:
+    """One peer on every class."""
+    protocols.set_threads(arguments.threads)
+    data = protocols.load(arguments)
+    progress = protocols.Progress(arguments, data.sha256, protocol=arguments.protocol)
+    by_seed, seconds = [], {"fit": [], "score": []}  # of the processor, all threads together
+    for seed in range(arguments.seeds):
+        rows = {}
+        for c in data.classes:
+            found = progress.part(
+                f"{name}_seed{seed}_class{c}",
+                lambda c=c, seed=seed: _scores(name, data, c, seed, arguments),
+            )
+            is_class = data.y_test == c
+            truth = ~is_class if arguments.protocol == "one_class" else is_class
+            rows[c] = protocols.aurocs({name: found["scores"]}, truth)
+            for part, values in seconds.items():
+                values.append(float(found[part]))
+        by_seed.append(rows)
+    return {
+        "auroc": protocols.summary(by_seed)[name],
+        "fit_cpu_seconds": round(float(np.mean(seconds["fit"])), 2),
+        "score_cpu_seconds": round(float(np.mean(seconds["score"])), 2),
+        "peak_mib": record.peak_memory(),
+    }
+
+
+def _scores(name: str, data: protocols.Data, c: int, seed: int, arguments) -> dict:
+    chosen = (data.y_train == c) == (arguments.protocol == "one_class")
+    start = record.cpu_seconds()
+    scorer = fit(name, data.x_train[chosen], seed, arguments.threads)
+    fitted = record.cpu_seconds()
+    found = scorer(data.x_test)
+    return {"scores": found, "fit": fitted - start, "score": record.cpu_seconds() - fitted}
+
+
+def fit(name: str, x: np.ndarray, seed: int, threads: int) -> Scorer:
+    """A function that scores images: higher is more anomalous."""
+    if name == "vae_lib":
+        return _vae_lib(x, seed)
+    make = _pyod if name.startswith("pyod") else _scikit_learn
+    scorer = make(name, x.reshape(len(x), -1), seed, threads)
+    return lambda images: scorer(images.reshape(len(images), -1))
+
+
+def _vae_lib(x: np.ndarray, seed: int) -> Scorer:
+    from vae_lib import scores
+
+    vae = protocols.train(x, one_class.EPOCHS, one_class.BATCH, seed)
+    score = scores.get(one_class.CHOSEN).fit(vae, x)
+    return lambda images: score(vae, images)
+
+
+def _scikit_learn(name: str, x: np.ndarray, seed: int, threads: int) -> Scorer:
+    from sklearn.decomposition import PCA
+    from sklearn.ensemble import IsolationForest
+    from sklearn.neighbors import NearestNeighbors
+    from sklearn.svm import OneClassSVM
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(threads)
+    if name == "pca_32":
+        pca = PCA(32, random_state=seed).fit(x)
+        return lambda new: ((new - pca.inverse_transform(pca.transform(new))) ** 2).sum(axis=1)
+    if name == "knn_5":
+        neighbours = NearestNeighbors(n_neighbors=5, n_jobs=threads).fit(x)
+        return lambda new: neighbours.kneighbors(new)[0].mean(axis=1)
+    detector = OneClassSVM() if name == "one_class_svm" else IsolationForest(random_state=seed)
+    detector.fit(x)
+    return lambda new: -detector.score_samples(new)
+
+
+def _pyod(name: str, x: np.ndarray, seed: int, threads: int) -> Scorer:
+    import torch
+    from pyod.models.auto_encoder import AutoEncoder
+    from pyod.models.deep_svdd import DeepSVDD
+    from pyod.models.vae import VAE
+
+    torch.set_num_threads(threads)
+    common = {"random_state": seed, "verbose": 0}
+    detector = {
+        "pyod_vae": lambda: VAE(**common),
+        "pyod_vae_capacity_1000": lambda: VAE(capacity=1000.0, **common),
+        "pyod_autoencoder": lambda: AutoEncoder(**common),
+        "pyod_deep_svdd": lambda: DeepSVDD(n_features=x.shape[1], **common),
+    }[name]()
+    detector.fit(x)
+    return detector.decision_function

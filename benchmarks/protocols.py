@@ -1,0 +1,128 @@
+"""What the full-size detection benchmarks share: settings, data, the scores of one trained VAE.
+
+Settings, and the score of each protocol, were chosen on the letters and symbols of `glyphs`, by the
+same commands: so no image of a data set in the published tables took part in a choice.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+from sklearn.metrics import roc_auc_score
+
+from vae_lib import VAE, Gaussian, data, scores
+
+from . import record
+
+SETTINGS = {"network": "dense", "hidden": [256], "latent_dim": 16, "sigma": 0.2, "rate": 1e-3}
+SCORES = (
+    *("reconstruction", "local", "relative"),
+    *("latent", "activations", "neighbours", "fusion"),
+)
+
+
+class Data(NamedTuple):
+    """Images in 0..1, (n, height, width, channels), integer classes (n,), and the file's hash."""
+
+    x_train: np.ndarray
+    y_train: np.ndarray
+    x_test: np.ndarray
+    y_test: np.ndarray
+    sha256: str
+
+    @property
+    def classes(self) -> list[int]:
+        """Those of the training images, sorted."""
+        return [int(c) for c in np.unique(self.y_train)]
+
+
+def load(arguments: argparse.Namespace) -> Data:
+    """The data set of `--data`."""
+    digest = hashlib.sha256(Path(arguments.data).read_bytes()).hexdigest()
+    return Data(*data.load(arguments.data), digest)
+
+
+def train(x: np.ndarray, epochs: int, batch: int, seed: int) -> VAE:
+    """The VAE of all benchmarks, trained on x."""
+    keras.utils.set_random_seed(seed)
+    vae = VAE(
+        SETTINGS["latent_dim"],
+        Gaussian(SETTINGS["sigma"]),
+        x.shape[1:],
+        network=SETTINGS["network"],
+        hidden=SETTINGS["hidden"],
+    )
+    steps = epochs * -(-len(x) // batch)
+    schedule = keras.optimizers.schedules.CosineDecay(SETTINGS["rate"], steps, alpha=0.01)
+    vae.compile(optimizer=keras.optimizers.Adam(schedule))
+    vae.fit(x, epochs=epochs, batch_size=batch, verbose=0)
+    return vae
+
+
+def all_scores(vae: VAE, normal: np.ndarray, x: np.ndarray) -> dict[str, np.ndarray]:
+    """Each of `SCORES` for the images x; those that learn do so from the training images."""
+    return {name: scores.get(name).fit(vae, normal)(vae, x) for name in SCORES}
+
+
+def aurocs(found: dict[str, np.ndarray], is_anomaly: np.ndarray) -> dict[str, float]:
+    """Area under the ROC curve of each score."""
+    return {name: round(roc_auc_score(is_anomaly, v), 5) for name, v in found.items()}
+
+
+def summary(by_seed: list[dict[int, dict[str, float]]]) -> dict[str, dict]:
+    """For each score: mean over classes and seeds, the mean of each seed, and of each class."""
+    table = {}
+    for name in by_seed[0][min(by_seed[0])]:
+        values = np.array([[row[name] for row in classes.values()] for classes in by_seed])
+        table[name] = {
+            "mean": round(float(values.mean()), 4),
+            "by_seed": values.mean(axis=1).round(4).tolist(),
+            "by_class": dict(
+                zip(map(str, by_seed[0]), values.mean(axis=0).round(4).tolist(), strict=True)
+            ),
+        }
+    return table
+
+
+class Progress:
+    """Finished parts of a run, kept in a folder of its own, so that a run may be interrupted."""
+
+    def __init__(self, arguments: argparse.Namespace, sha256: str, **settings):
+        key = {"library": record.library(), "data": sha256}
+        text = json.dumps({**key, **SETTINGS, **settings}, sort_keys=True)
+        digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+        self.folder = Path(arguments.work) / f"{arguments.name}_{digest}"
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    def part(self, name: str, work: Callable[[], dict[str, np.ndarray | float]]) -> dict:
+        """What `work` gives, or gave in an earlier run, and how many `seconds` it took."""
+        path = self.folder / f"{name}.npz"
+        if not path.exists():
+            start = time.perf_counter()
+            found = work()
+            found["seconds"] = time.perf_counter() - start
+            temporary = path.with_suffix(".part.npz")
+            np.savez(temporary, **found)
+            temporary.replace(path)
+        with np.load(path) as file:
+            return dict(file)
+
+
+def set_threads(threads: int) -> None:
+    """Before TensorFlow's first operation."""
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(threads)
+
+
+def result_name(arguments: argparse.Namespace) -> str:
+    """Of the record: protocol and data set."""
+    return f"{arguments.name}_{Path(arguments.data).stem}"

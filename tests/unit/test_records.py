@@ -1,0 +1,52 @@
+"""The committed results: readable, complete, and of this library and this lock."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from benchmarks import record
+from vae_lib import records
+
+RECORDS = records.names()
+OF_THE_LIBRARY = [name for name in RECORDS if "library" in records.measured(name)]
+
+
+def test_a_name_that_is_not_there(complains):
+    complains(lambda: records.measured("two_class"), "name", "two_class", "one_class_mnist")
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_a_record_says_how_it_came_about(name):
+    found = records.measured(name)
+    assert found["command"].startswith("python -m benchmarks ")
+    assert {"date", "settings", "results", "versions", "machine"} <= set(found)
+    assert "/" not in found["command"].replace("benchmarks/", "")
+
+
+@pytest.mark.parametrize("name", OF_THE_LIBRARY)
+def test_a_record_is_of_this_library(name):
+    stale = f"{name} was measured with other code: run {records.measured(name)['command']!r} again"
+    assert records.measured(name)["library"] == record.library(), stale
+
+
+@pytest.mark.parametrize("name", OF_THE_LIBRARY)
+def test_a_record_is_of_this_lock(name):
+    pins, versions = record.lock(), records.measured(name)["versions"]
+    for package in ("tensorflow", "keras", "numpy", "scikit-learn"):
+        stale = f"{name} was measured with {package} {versions[package]}, the lock has others"
+        assert versions[package] in pins[package], stale
+
+
+def test_the_fingerprint_sees_code_and_nothing_else():
+    code = 'def f(x):\n    """Old."""\n    return x  # old\n'
+    same = 'def f(x):\n    """New\n    words."""\n\n    return x  # new\n'
+    assert record.bare(code) == record.bare(same)
+    assert record.bare(code) != record.bare(code.replace("return x", "return -x"))
+
+
+@pytest.mark.parametrize("protocol", ["one_class", "leave_one_out"])
+def test_published_means_are_those_of_their_rows(protocol):
+    for row in records.published()[protocol]["rows"]:
+        assert len(row["auroc"]) == 10 and row["source"]
+        assert abs(np.mean(row["auroc"]) - row["mean"]) < 0.0015, row["method"]
