@@ -10,7 +10,7 @@ import numpy as np
 from . import one_class, protocols, record
 
 EPOCHS, BATCH = 15, 128
-CHOSEN = {"without_labels": "neighbours", "with_labels": "fusion"}
+CHOSEN = {"without_labels": "neighbours", "with_labels": "relative"}
 
 
 def run(arguments: argparse.Namespace) -> None:
