@@ -237,7 +237,7 @@ def test_a_failed_save_leaves_the_old_file(detector, tmp_path, monkeypatch):
     path = tmp_path / "it.detector"
     detector.save(path)
     before = path.read_bytes()
-    monkeypatch.setattr("vae_lib.detector._digest", lambda members: 1 / 0)
+    monkeypatch.setattr("vae_lib.detector.archive._digest", lambda members: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         detector.save(path)
     assert path.read_bytes() == before

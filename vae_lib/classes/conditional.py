@@ -1,12 +1,7 @@
-"""VAEs for many normal classes: told the class of each example, or finding groups by themselves.
-
-`ConditionalVAE` needs labels 0..classes-1 and models p(x given z, class). `MixtureVAE` needs none:
-its prior is a mixture of normals, so that every group may have a place of its own.
-"""
+"""With labels: p(x given z, y), and the model under one class."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import keras
@@ -14,25 +9,10 @@ import numpy as np
 import tensorflow as tf
 from keras import layers, ops
 
-from . import losses, networks
-from .checks import check_count, check_sizes
-from .model import VAE
-
-
-@keras.saving.register_keras_serializable(package="vae_lib")
-class Conditioned(layers.Layer):
-    """A network of two inputs, x or z and a class as zeros and a one (n, classes)."""
-
-    def __init__(self, network: keras.Model, classes: int, **kwargs):
-        super().__init__(**kwargs)
-        self.network, self.classes = network, classes
-        self.built = True
-
-    def call(self, x, one_hot=None):
-        """What the network gives; `VAE` looks at its shape without a class."""
-        if one_hot is None:
-            one_hot = ops.zeros((ops.shape(x)[0], self.classes))
-        return self.network([x, one_hot])
+from ..checks import check_count, check_sizes
+from ..model import VAE
+from . import networks
+from .labels import check_labels
 
 
 class Given:
@@ -94,9 +74,12 @@ class ConditionalVAE(VAE):
         shape, latent_dim, layers_ = check_sizes(data_shape, latent_dim, hidden or ())
         sizes = {} if hidden is None else {"hidden": layers_}
         own, classes = (encoder is not None, decoder is not None), int(classes)
-        encoder = encoder or _encoder(network, shape, latent_dim, classes, sizes)
-        decoder = decoder or _decoder(network, shape, latent_dim, classes, sizes)
-        pair = {"encoder": Conditioned(encoder, classes), "decoder": Conditioned(decoder, classes)}
+        encoder = encoder or networks.encoder(network, shape, latent_dim, classes, sizes)
+        decoder = decoder or networks.decoder(network, shape, latent_dim, classes, sizes)
+        pair = {
+            "encoder": networks.Conditioned(encoder, classes),
+            "decoder": networks.Conditioned(decoder, classes),
+        }
         super().__init__(latent_dim, likelihood, shape, network, hidden, **pair, **kwargs)
         self._own, self._config["own"] = own, (False, False)  # `get_config` unpacks them
         self.classes = classes
@@ -200,102 +183,3 @@ class ConditionalVAE(VAE):
             return ((x, y), y, *weight)
 
         return x.map(pair), None
-
-
-@keras.saving.register_keras_serializable(package="vae_lib")
-class MixtureVAE(VAE):
-    """A VAE whose prior p(z) is a learned mixture of diagonal normals; Jiang et al. (2017), "VaDE".
-
-    Args:
-        components: number of normals in the prior.
-
-    The other arguments are those of `VAE`. The KL term has no closed form here: training and
-    `evaluate` estimate it from one draw, log q(z given x) - log p(z), without bias, so that the
-    ELBO stays a lower bound on log p(x); `kl` may be below 0 for single images.
-    """
-
-    def __init__(self, components: int = 10, **kwargs):
-        check_count("components", components)
-        self.components = int(components)  # before the rest, since that calls `build`
-        super().__init__(**kwargs)
-
-    def build(self, input_shape: Sequence[int | None]) -> None:
-        """Create the prior; its means differ from the start, or all components would stay one."""
-        if not self.built:
-            shape = (self.components, self.latent_dim)
-            start = "zeros" if self.components == 1 else keras.initializers.RandomNormal(stddev=1.0)
-            self.prior_mean = self.add_weight(shape=shape, initializer=start, name="prior_mean")
-            self.prior_log_var = self.add_weight(
-                shape=shape, initializer="zeros", name="prior_log_var"
-            )
-            self.prior_logits = self.add_weight(
-                shape=shape[:1], initializer="zeros", name="prior_logits"
-            )
-        super().build(input_shape)
-
-    def log_prior(self, z):
-        """log p(z) of the mixture, (n,), in nats."""
-        return ops.logsumexp(self._log_joint(z), axis=-1)
-
-    def responsibilities(self, x):
-        """p(component given z) at z = the posterior mean: (n, components), rows sum to 1."""
-        return ops.softmax(self._log_joint(self.encode(x)[0]), axis=-1)
-
-    def sample(self, eps=None, n: int = 16, seed: int | None = None):
-        """Images E[x given z] decoded from `eps` (n, latent_dim), or from n draws of the prior."""
-        if eps is None:
-            noise = self.noise if seed is None else keras.random.SeedGenerator(seed)
-            which = keras.random.categorical(self.prior_logits[None], n, seed=noise)[0]
-            mean, log_var = (
-                ops.take(w, which, axis=0) for w in (self.prior_mean, self.prior_log_var)
-            )
-            eps = self.reparameterize(mean, log_var, seed=noise)
-        return self.decode(eps, apply_sigmoid=True)
-
-    def kl(self, y_pred):
-        """log q(z given x) - log p(z) at the z of the pass: (n,), in nats."""
-        log_q = losses.log_normal(y_pred["z"], y_pred["mean"], y_pred["log_var"])
-        return log_q - self.log_prior(y_pred["z"])
-
-    def get_config(self):
-        """Everything that `from_config` needs."""
-        return {**super().get_config(), "components": self.components}
-
-    def _log_joint(self, z):
-        mean, log_var = self.prior_mean, self.prior_log_var
-        return ops.log_softmax(self.prior_logits) + losses.log_normal(z[:, None], mean, log_var)
-
-
-def check_labels(y, n: int | None, classes: int, name: str = "y") -> None:
-    """y must be integers (n,) in 0..classes-1."""
-    expected = f"expected integers in 0..{classes - 1}, one for each example"
-    if y is None:
-        raise ValueError(f"{name} is None; {expected}, or the model under a class: model.given(c)")
-    if isinstance(y, keras.KerasTensor) or tf.is_symbolic_tensor(y):
-        return
-    y = np.asarray(y)
-    if y.dtype.kind not in "iu" or y.ndim != 1 or (n is not None and len(y) != n):
-        found = f"{name} has shape {y.shape} and dtype {y.dtype}"
-        raise ValueError(f"{found}; {expected} ({n})")
-    if len(y) and (y.min() < 0 or y.max() >= classes):
-        raise ValueError(f"{name} has values in {y.min()}..{y.max()}; {expected}")
-
-
-def _encoder(network: str, data_shape, latent_dim: int, classes: int, sizes) -> keras.Model:
-    """The encoder of `networks`, with the class as one more channel, or as columns."""
-    x, y = keras.Input(data_shape, name="x"), keras.Input((classes,), name="y")
-    place = y
-    if len(data_shape) > 1:
-        place = layers.Dense(math.prod(data_shape[:-1]), use_bias=False, name="class_map")(y)
-        place = layers.Reshape((*data_shape[:-1], 1))(place)
-    both = layers.Concatenate()([x, place])
-    make = networks.conv_encoder if network == "conv" else networks.dense_encoder
-    return keras.Model([x, y], make(both.shape[1:], latent_dim, **sizes)(both), name="encoder")
-
-
-def _decoder(network: str, data_shape, latent_dim: int, classes: int, sizes) -> keras.Model:
-    """The decoder of `networks`, where the class stands beside z."""
-    z, y = keras.Input((latent_dim,), name="z"), keras.Input((classes,), name="y")
-    make = networks.conv_decoder if network == "conv" else networks.dense_decoder
-    inner = make(data_shape, latent_dim + classes, **sizes)
-    return keras.Model([z, y], inner(layers.Concatenate()([z, y])), name="decoder")

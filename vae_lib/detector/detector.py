@@ -1,52 +1,26 @@
-"""A model, a score and a threshold as one thing: calibrated once, saved and loaded as one file."""
+"""The detector itself: what it learns, says and shows."""
 
 from __future__ import annotations
 
-import hashlib
-import io
-import json
-import tempfile
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
-import keras
 import numpy as np
 from sklearn.exceptions import NotFittedError
-from sklearn.metrics import average_precision_score, confusion_matrix, roc_auc_score, roc_curve
 
-from . import scores, thresholds
-from .classes import ConditionalVAE, MixtureVAE, check_labels
-from .data import Labelled
-from .model import VAE
+from .. import scores, thresholds
+from ..classes import ConditionalVAE, MixtureVAE, check_labels
+from ..data import Labelled
+from ..model import VAE
+from . import archive
+from .evaluation import Evaluation, evaluate
 
-FORMAT = 1
 METHODS = {
     "conformal": thresholds.conformal,
     "quantile": thresholds.quantile,
     "tail": thresholds.tail,
 }
 CALIBRATION = ("calibration_scores", "calibration_classes")
-
-
-class Interval(NamedTuple):
-    """A figure on the given images, and its 95 % bootstrap interval."""
-
-    value: float
-    low: float
-    high: float
-
-
-class Evaluation(NamedTuple):
-    """What `evaluate` measures. Rates are in 0..1; `confusion` is [[tn, fp], [fn, tp]]."""
-
-    auroc: Interval
-    average_precision: Interval
-    fpr_at_95_tpr: Interval
-    false_alarm_rate: Interval
-    detection_rate: Interval
-    confusion: np.ndarray
 
 
 class AnomalyDetector:
@@ -202,35 +176,7 @@ class AnomalyDetector:
         Raises a ValueError unless is_anomaly is bool (n,) and has both kinds.
         """
         self._check_calibrated()
-        is_anomaly = np.asarray(is_anomaly)
-        if is_anomaly.shape != (len(images),) or is_anomaly.dtype != bool:
-            found = f"is_anomaly has shape {is_anomaly.shape} and dtype {is_anomaly.dtype}"
-            raise ValueError(f"{found}; expected ({len(images)},) of bool")
-        if is_anomaly.all() or not is_anomaly.any():
-            raise ValueError("is_anomaly has one kind only; expected normal and anomalous images")
-        class_scores = self.class_scores(images)
-        normal, anomalous = class_scores[~is_anomaly], class_scores[is_anomaly]
-        rng = np.random.RandomState(seed)
-        draws = [
-            self._figures(*(part[rng.choice(len(part), len(part))] for part in (normal, anomalous)))
-            for _ in range(resamples)
-        ]
-        low, high = np.quantile(draws, [0.025, 0.975], axis=0)
-        values = self._figures(normal, anomalous)
-        intervals = (Interval(*map(float, row)) for row in zip(values, low, high, strict=True))
-        return Evaluation(*intervals, confusion_matrix(is_anomaly, self._flag(class_scores)))
-
-    def _figures(self, normal: np.ndarray, anomalous: np.ndarray) -> list[float]:
-        found = np.concatenate([normal, anomalous]).min(axis=1)
-        truth = np.arange(len(found)) >= len(normal)
-        false_alarms, hits, _ = roc_curve(truth, found)
-        return [
-            roc_auc_score(truth, found),
-            average_precision_score(truth, found),
-            false_alarms[np.searchsorted(hits, 0.95)],
-            np.mean(self._flag(normal)),
-            np.mean(self._flag(anomalous)),
-        ]
+        return evaluate(self.class_scores(images), is_anomaly, self._flag, resamples, seed)
 
     def _check_calibrated(self) -> None:
         if self.threshold is None:
@@ -243,7 +189,6 @@ class AnomalyDetector:
             found = f"score is a {self._score.label()}, which has no name"
             raise ValueError(f"{found}; give its class one, and define it before you load")
         description = {
-            "format": FORMAT,
             "one_model": isinstance(self.model, VAE),
             "score": self._score.name,
             "arguments": self._score.arguments(),
@@ -252,21 +197,9 @@ class AnomalyDetector:
             "method": self.method,
             "fits_score": self._fits_score,
         }
-        arrays = io.BytesIO()
         calibration = {name: getattr(self, name) for name in CALIBRATION}
-        np.savez(arrays, **calibration, **self._state())
-        members = {
-            "detector.json": json.dumps(description).encode(),
-            "arrays.npz": arrays.getvalue(),
-        }
-        members |= {f"model{c}.keras": _model_bytes(one) for c, one in enumerate(self._models)}
-        path = Path(path)
-        temporary = path.with_name(path.name + ".part")
-        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as file:
-            for name, content in members.items():
-                file.writestr(name, content)
-            file.writestr("sha256", _digest(members))
-        temporary.replace(path)
+        arrays = calibration | self._state()
+        archive.write(path, archive.Content(description, arrays, self._models))
 
     @classmethod
     def load(cls, path: str | Path) -> AnomalyDetector:
@@ -275,28 +208,12 @@ class AnomalyDetector:
         Raises a ValueError for a file that is not a detector, is damaged or edited, or was written
         by a newer version of the library.
         """
-        expected = f"path is {str(path)!r}; expected a file that AnomalyDetector.save wrote"
-        try:
-            with zipfile.ZipFile(path) as file:
-                members = {name: file.read(name) for name in file.namelist()}
-            digest = members.pop("sha256").decode()
-            description = json.loads(members["detector.json"])
-        except FileNotFoundError:
-            raise
-        except Exception as error:  # archives and their compression fail in many ways
-            raise ValueError(f"{expected}, but it cannot be read: {error}") from error
-        if description.get("format", 0) > FORMAT:
-            found = f"format {description['format']}, and this library knows {FORMAT}"
-            raise ValueError(f"{expected}, but it has {found}: install a newer vae_lib")
-        if digest != _digest(members):
-            raise ValueError(f"{expected}, but its content was changed: the checksums differ")
-        models = [_load_model(members[name]) for name in members if name.endswith(".keras")]
+        description, arrays, models = archive.read(path)
         score = scores.SCORES[description["score"]](**description["arguments"])
         detector = cls(models[0] if description["one_model"] else models, score)
-        with np.load(io.BytesIO(members["arrays.npz"]), allow_pickle=False) as arrays:
-            for name in CALIBRATION:
-                setattr(detector, name, arrays[name])
-            detector._set_state(dict(arrays))
+        for name in CALIBRATION:
+            setattr(detector, name, arrays[name])
+        detector._set_state(arrays)
         for name in ("threshold", "false_alarm_rate", "method"):
             setattr(detector, name, description[name])
         detector._fits_score = description["fits_score"]
@@ -329,25 +246,3 @@ def _check_models(model: VAE | Sequence[VAE]) -> list[VAE]:
     if len(shapes := {one.data_shape for one in model}) > 1:
         raise ValueError(f"model has data of shapes {sorted(shapes)}; expected one shape")
     return list(model)
-
-
-def _model_bytes(model: VAE) -> bytes:
-    """The model as a .keras file, without the optimizer, which would treble its size."""
-    bare = type(model).from_config(model.get_config())
-    bare.set_weights(model.get_weights())
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.keras"
-        bare.save(path)
-        return path.read_bytes()
-
-
-def _load_model(content: bytes) -> VAE:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.keras"
-        path.write_bytes(content)
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
-
-
-def _digest(members: dict[str, bytes]) -> str:
-    hashes = [hashlib.sha256(content).hexdigest() for content in members.values()]
-    return hashlib.sha256("".join(hashes).encode()).hexdigest()

@@ -1,0 +1,6 @@
+"""A model, a score and a threshold as one thing: calibrated once, saved and loaded as one file."""
+
+from .detector import AnomalyDetector
+from .evaluation import Evaluation, Interval
+
+__all__ = ["AnomalyDetector", "Evaluation", "Interval"]
