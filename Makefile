@@ -38,6 +38,12 @@ execute: .venv/.installed ## run chapters anew: all, or CHAPTER=04; FRESH=1 redr
 cover: .venv/.installed ## draw the picture of the README and the landing page anew
 	@$(PY) tools/make_cover.py
 
+live: .venv/.installed ## train the models of the live figures anew, and export them: 3 minutes
+	@PYTHONPATH=tools $(PY) live/export.py
+
+live-outputs: .venv/.installed ## put the live figures as they are into the chapters' outputs
+	@PYTHONPATH=tools $(PY) live/stamp.py
+
 serve: book ## build the site and serve it on PORT=8000
 	@echo "Open http://127.0.0.1:$(PORT)/ (Ctrl-C stops)"
 	@$(PY) -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
@@ -124,5 +130,5 @@ need-python:
 .work/audit/bin/pip-audit: | need-python
 	@"$(PYTHON)" -m venv .work/audit && .work/audit/bin/python -m pip install -q pip-audit
 
-.PHONY: help book test execute serve lab lint test-alone test-colab test-threads test-oldest repository \
-	benchmark lock audit clean distclean moved need-python
+.PHONY: help book test execute live live-outputs serve lab lint test-alone test-colab test-threads \
+	test-oldest repository benchmark lock audit clean distclean moved need-python

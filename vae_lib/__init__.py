@@ -1,6 +1,6 @@
 """Anomaly detection with variational autoencoders: the library of the book of that name."""
 
-from . import data, likelihoods, losses, networks, plots, scores, thresholds, training
+from . import data, likelihoods, live, losses, networks, plots, scores, thresholds, training
 from .classes import ConditionalVAE, MixtureVAE
 from .detector import AnomalyDetector
 from .likelihoods import Bernoulli, Gaussian
@@ -16,6 +16,7 @@ __all__ = [
     "MixtureVAE",
     "data",
     "likelihoods",
+    "live",
     "losses",
     "networks",
     "plots",

@@ -13,6 +13,7 @@ import vae_lib
 
 FOLDER = Path(vae_lib.__file__).parent
 FLOORS = {
+    "live": 6,
     "plots": 6,
     "detector": 5,
     "thresholds": 4,
@@ -110,7 +111,7 @@ def test_a_module_imports_only_from_floors_below(module):
     assert not wrong
 
 
-@pytest.mark.parametrize("module", sorted({"plots", "thresholds"} & set(MODULES)))
+@pytest.mark.parametrize("module", sorted({"live", "plots", "thresholds"} & set(MODULES)))
 def test_figures_and_thresholds_need_no_other_module_and_no_tensorflow(module):
     inside, outside = imports_of(module)
     assert not inside

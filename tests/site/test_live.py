@@ -1,0 +1,481 @@
+"""The live figures in a browser: they agree with Keras; mouse, finger and keyboard; from disk."""
+
+from __future__ import annotations
+
+import functools
+import gzip
+import re
+import threading
+from collections.abc import Callable, Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import numpy as np
+import pytest
+from bs4 import BeautifulSoup
+
+import rebuild
+from vae_lib import data, live, scores, thresholds
+
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+LARGEST = 500_000  # bytes, compressed: the whole demo
+TOLERANCE = 1e-4
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture(scope="module")
+def address(site: Path) -> Iterator[str]:
+    """The built pages over http."""
+    handler = functools.partial(Quiet, directory=str(site))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture
+def visit(browser) -> Iterator[Callable]:
+    """Open a page; at the end nothing was asked of another host, and no script complained."""
+    contexts, complaints = [], []
+
+    def route(request) -> None:
+        parts = urlsplit(request.request.url)
+        if parts.scheme in ("http", "https") and parts.hostname != "127.0.0.1":
+            complaints.append(f"asked for {request.request.url}")
+            request.abort()
+        else:
+            request.continue_()
+
+    def go(url: str, **options):
+        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
+        contexts.append(context)
+        context.route("**/*", route)
+        page = context.new_page()
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on(
+            "console",
+            lambda said: complaints.append(said.text) if said.type == "error" else None,
+        )
+        page.goto(url, wait_until="domcontentloaded")
+        return page
+
+    yield go
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+@pytest.fixture(params=["http", "file"])
+def page(request, visit, site: Path, address: str):
+    """The page "Try it", over http and from disk."""
+    start = address if request.param == "http" else site.as_uri()
+    return visit(f"{start}/chapters/try_it.html")
+
+
+def figure(page, name: str):
+    """A live figure; locators see through its shadow root."""
+    return page.locator(f'[data-vae-live="{name}"]')
+
+
+def drag(page, points: list[tuple[float, float]]) -> None:
+    """Press at the first point, go through the others, let go at the last."""
+    page.mouse.move(*points[0])
+    page.mouse.down()
+    for point in points[1:]:
+        page.mouse.move(*point)
+    page.mouse.up()
+
+
+def ring(box: dict, steps: int = 40) -> list[tuple[float, float]]:
+    """An oval in the middle of a box: a zero."""
+    angles = np.linspace(-np.pi / 2, 1.5 * np.pi, steps)
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    return [
+        (x + 0.2 * box["width"] * np.cos(a), y + 0.32 * box["height"] * np.sin(a)) for a in angles
+    ]
+
+
+def cross(box: dict) -> list[tuple[float, float]]:
+    """A zigzag through the middle of a box: no digit at all."""
+    at = [(0.2, 0.2), (0.8, 0.8), (0.5, 0.5), (0.8, 0.2), (0.2, 0.8)]
+    return [(box["x"] + u * box["width"], box["y"] + v * box["height"]) for u, v in at]
+
+
+def said(live_figure) -> str:
+    """What a screen reader hears."""
+    return live_figure.get_by_role("status").inner_text().replace("\u00a0", " ")
+
+
+def test_the_networks_agree_with_keras(visit, site: Path) -> None:
+    page = visit(f"{site.as_uri()}/chapters/try_it.html")
+    images = data.load("mnist-5k").x_test[::10]
+    assert len(images) == 100
+    for name in ("zeros", "eights"):
+        copies, heat, p = page.evaluate(
+            """([name, images]) => {
+              const d = vaeLive.detectors[name], n = vaeLive.network;
+              const copies = images.map((x) => n.reconstruct(d.model, x));
+              const heat = images.map((x, i) => n.heat(x, copies[i]));
+              const p = heat.map((h) => n.pValue(d.calibration, n.sum(h)));
+              return [copies, heat, p].map((all) => all.map((a) => (a.length ? [...a] : a)));
+            }""",
+            [name, images.reshape(100, -1).astype("float64").tolist()],
+        )
+        vae, score = rebuild.detector(name), scores.RelativeError()
+        shape = (100, 28, 28, 1)
+        expected = vae.predict(images, verbose=0)
+        np.testing.assert_allclose(np.reshape(copies, shape), expected, atol=TOLERANCE)
+        np.testing.assert_allclose(np.reshape(heat, shape), score.map(vae, images), atol=1e-5)
+        found = score(vae, images)
+        np.testing.assert_allclose(np.sum(heat, axis=1), found, atol=TOLERANCE)
+        calibration = np.array(rebuild.content(f"{name}.js")["calibration"])
+        clear = np.abs(found[:, None] - calibration).min(axis=1) > TOLERANCE  # no near ties
+        assert clear.sum() > 50
+        np.testing.assert_allclose(
+            np.array(p)[clear], thresholds.p_values(calibration, found)[clear]
+        )
+
+
+def test_the_plane_s_decoder_agrees_with_keras(visit, site: Path) -> None:
+    page = visit(f"{site.as_uri()}/chapters/try_it.html")
+    z = np.random.RandomState(0).uniform(-3.5, 3.5, (100, 2)).astype("float32")
+    decoded = page.evaluate(
+        """(all) => {
+          const n = vaeLive.network, decoder = n.load(vaeLive.plane.decoder, vaeLive.plane.weights);
+          return all.map((z) => [...n.run(decoder, z)]);
+        }""",
+        z.astype("float64").tolist(),
+    )
+    expected = np.asarray(rebuild.plane().decode(z, apply_sigmoid=True)).reshape(100, -1)
+    np.testing.assert_allclose(decoded, expected, atol=TOLERANCE)
+
+
+def test_the_preparation_of_a_drawing_is_that_of_mnist(visit, site: Path) -> None:
+    """An MNIST digit, ten times as large and moved to a corner, comes back as it was."""
+    page = visit(f"{site.as_uri()}/chapters/try_it.html")
+    images = data.load("mnist-5k").x_test[::25, ..., 0]
+    rows = [np.flatnonzero(image.max(axis=1)) for image in images]
+    columns = [np.flatnonzero(image.max(axis=0)) for image in images]
+    tried = 0
+    for image, r, c in zip(images, rows, columns, strict=True):
+        cut = image[r[0] : r[-1] + 1, c[0] : c[-1] + 1]
+        if max(cut.shape) != 20:  # a few digits of MNIST have faint borders cut away
+            continue
+        large = np.zeros((260, 300))
+        large[7 : 7 + 10 * cut.shape[0], 60 : 60 + 10 * cut.shape[1]] = np.kron(
+            cut, np.ones((10, 10))
+        )
+        found = page.evaluate(
+            "(x) => [...vaeLive.prepare(Float64Array.from(x), 300, 260)]", large.ravel().tolist()
+        )
+        np.testing.assert_allclose(np.reshape(found, (28, 28)), image, atol=1e-6)
+        tried += 1
+    assert tried > 20
+
+
+def test_nothing_drawn_has_no_verdict(visit, site: Path) -> None:
+    page = visit(f"{site.as_uri()}/chapters/try_it.html")
+    assert page.evaluate("vaeLive.prepare(new Float64Array(100), 10, 10)") is None
+    score = figure(page, "score")
+    score.get_by_role("button", name="Clear").click()
+    assert "Draw something" in said(score)
+    assert score.get_by_role("button", name="Clear").is_disabled()
+
+
+def test_drawing_with_the_mouse_gives_a_verdict(page) -> None:
+    score = figure(page, "score")
+    score.get_by_role("button", name="Zeros are normal").click()
+    slate = score.locator(".slate canvas")
+    slate.scroll_into_view_if_needed()
+    drag(page, ring(slate.bounding_box()))
+    assert said(score).startswith("Normal: passes for a zero.")
+    score.get_by_role("button", name="Clear").click()
+    drag(page, cross(slate.bounding_box()))
+    assert said(score).startswith("Anomaly: not a zero.")
+    assert "p = 0.010" in said(score)
+    score.get_by_role("button", name="Undo").click()
+    assert "Draw something" in said(score)
+
+
+def test_drawing_with_a_finger_gives_a_verdict_and_does_not_scroll(visit, site: Path) -> None:
+    page = visit(f"{site.as_uri()}/chapters/try_it.html", **PHONE)
+    score = figure(page, "score")
+    score.get_by_role("button", name="Zeros are normal").click()
+    slate = score.locator(".slate canvas")
+    slate.scroll_into_view_if_needed()
+    before, fingers = page.evaluate("scrollY"), page.context.new_cdp_session(page)
+    points = [{"x": x, "y": y} for x, y in ring(slate.bounding_box())]
+    touch = functools.partial(fingers.send, "Input.dispatchTouchEvent")
+    touch({"type": "touchStart", "touchPoints": points[:1]})
+    for point in points[1:]:
+        touch({"type": "touchMove", "touchPoints": [point]})
+    touch({"type": "touchEnd", "touchPoints": []})
+    assert said(score).startswith("Normal: passes for a zero.")
+    assert page.evaluate("scrollY") == before
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_drawing_with_the_keyboard_gives_a_verdict(visit, site: Path) -> None:
+    page = visit(f"{site.as_uri()}/chapters/try_it.html")
+    score = figure(page, "score")
+    score.get_by_role("button", name="Clear").click()
+    score.locator(".slate canvas").focus()
+    page.keyboard.press("Space")
+    assert "Pen down" in said(score)
+    for _ in range(6):
+        page.keyboard.press("ArrowDown")
+    page.keyboard.press("Space")
+    assert re.match(r"(Anomaly|Normal):", said(score))
+
+
+def test_every_sample_gets_the_verdict_of_the_library(visit, site: Path) -> None:
+    page = visit(f"{site.as_uri()}/chapters/try_it.html")
+    score = figure(page, "score")
+    for name, digit, label in (("zeros", 0, "Zeros"), ("eights", 8, "Eights")):
+        score.get_by_role("button", name=f"{label} are normal").click()
+        held, vae = rebuild.content(f"{name}.js"), rebuild.detector(name)
+        for title, samples in held["samples"].items():
+            buttons = score.get_by_role("group", name=title).get_by_role("button")
+            assert buttons.count() == len(samples)
+            for i, sample in enumerate(samples):
+                buttons.nth(i).click()
+                found = scores.RelativeError()(vae, rebuild.pixels(sample["pixels"])[None])[0]
+                alarm = found > held["threshold"]
+                assert said(score).startswith("Anomaly" if alarm else "Normal")
+                assert abs(float(re.search(r"Score (\d\.\d+)", said(score))[1]) - found) < 6e-4
+                truth = "wrong" if alarm == (sample["digit"] == digit) else "right"
+                assert f"the detector is {truth}" in said(score)
+
+
+def counted(threshold_figure) -> tuple[float, int, int]:
+    """The threshold, false alarms and misses that the figure shows."""
+    text = threshold_figure.get_by_role("slider").get_attribute("aria-valuetext")
+    t, alarms, misses = re.match(r"([\d.]+): (\d+) of .*, (\d+) of", text).groups()
+    shown = [threshold_figure.locator(f".{kind}").inner_text() for kind in ("alarms", "misses")]
+    assert shown == [alarms, misses]
+    return float(t), int(alarms), int(misses)
+
+
+def test_the_threshold_s_counts_are_those_of_numpy(page) -> None:
+    chart, held = figure(page, "threshold"), rebuild.content("heldout.js")
+    normal, anomalous = np.array(held["normal"]), np.array(held["anomalous"])
+    slider, plot = chart.get_by_role("slider"), chart.locator("svg.plot")
+    plot.scroll_into_view_if_needed()
+    seen = []
+
+    def look() -> None:
+        t, alarms, misses = counted(chart)
+        assert alarms == (normal > t).sum()
+        assert misses == (anomalous <= t).sum()
+        seen.append((t, alarms, misses))
+
+    look()
+    assert seen[0][0] == pytest.approx(held["threshold"], abs=1e-9)
+    slider.focus()
+    for key in ("ArrowLeft", "ArrowLeft", "PageDown", "Home", "End"):
+        page.keyboard.press(key)
+        look()
+    box = plot.bounding_box()
+    for share in (0.1, 0.25, 0.4, 0.7):
+        y = box["y"] + box["height"] / 2
+        drag(page, [(box["x"] + 0.2 * box["width"], y), (box["x"] + share * box["width"], y)])
+        look()
+    handle = slider.bounding_box()
+    page.mouse.click(handle["x"] + 0.3 * handle["width"], handle["y"] + handle["height"] / 2)
+    look()
+    for preset in held["presets"]:
+        name = f"Threshold for a false-alarm rate of {100 * preset['rate']:.0f}\u00a0%"
+        chart.get_by_role("button", name=name, exact=True).click()
+        look()
+        assert seen[-1][0] == pytest.approx(preset["threshold"], abs=1e-9)
+    assert len(set(seen)) > 10
+    assert seen[4][1:] == (len(normal), 0)  # Home: everything is an alarm
+    assert seen[5][2] == (anomalous <= seen[5][0]).sum() > 0  # End: most is missed
+
+
+def decoded(latent) -> np.ndarray:
+    """The pixels of the decoded image, as they are painted."""
+    pixels = latent.locator("canvas.decoded").evaluate(
+        "(c) => [...c.getContext('2d').getImageData(0, 0, 28, 28).data]"
+    )
+    return np.reshape(pixels, (28, 28, 4))[..., 0]
+
+
+def place(latent) -> np.ndarray:
+    """z, as the figure says it."""
+    text = latent.locator(".z").inner_text().replace("\u2212", "-")
+    return np.array([float(n) for n in re.findall(r"-?\d\.\d\d", text)])
+
+
+def test_the_point_of_the_latent_plane_moves_and_the_decoder_follows(page) -> None:
+    latent, vae = figure(page, "latent"), rebuild.plane()
+    plane = latent.get_by_role("application")
+    plane.scroll_into_view_if_needed()
+    images = [decoded(latent)]
+
+    def look(expected: tuple[float, float], atol: float) -> None:
+        z = place(latent)
+        np.testing.assert_allclose(z, expected, atol=atol)
+        image = decoded(latent)
+        assert np.abs(image - images[-1]).max() > 3
+        drawn = np.asarray(vae.decode(z[None].astype("float32"), apply_sigmoid=True))[0, ..., 0]
+        assert np.abs((255 - image) / 238 - drawn).max() < 0.06  # z is printed with two decimals
+        images.append(image)
+
+    box = plane.bounding_box()
+    at = [
+        (box["x"] + u * box["width"], box["y"] + v * box["height"])
+        for u, v in ((0.5, 0.5), (0.7, 0.2))
+    ]
+    drag(page, at)
+    look((0.4 * 3.5, 0.6 * 3.5), atol=0.05)
+    assert "nearest test digits" in said(latent) or "No test digit" in said(latent)
+    start = place(latent)
+    plane.focus()
+    for key, step in (
+        ("ArrowRight", (0.1, 0)),
+        ("Shift+ArrowDown", (0, -0.5)),
+        ("ArrowLeft", (-0.1, 0)),
+    ):
+        page.keyboard.press(key)
+        start = start + step
+        look(tuple(start), atol=0.011)
+    page.keyboard.press("Home")
+    look((0, 0), atol=1e-9)
+
+
+def test_the_latent_plane_moves_under_a_finger(visit, site: Path) -> None:
+    page = visit(f"{site.as_uri()}/chapters/try_it.html", **PHONE)
+    latent = figure(page, "latent")
+    plane = latent.get_by_role("application")
+    plane.scroll_into_view_if_needed()
+    box, fingers = plane.bounding_box(), page.context.new_cdp_session(page)
+    touch = functools.partial(fingers.send, "Input.dispatchTouchEvent")
+    spot = lambda u: {"x": box["x"] + u * box["width"], "y": box["y"] + u * box["height"]}  # noqa: E731
+    touch({"type": "touchStart", "touchPoints": [spot(0.5)]})
+    touch({"type": "touchMove", "touchPoints": [spot(0.25)]})
+    touch({"type": "touchEnd", "touchPoints": []})
+    np.testing.assert_allclose(place(latent), (-1.75, 1.75), atol=0.1)
+
+
+def test_a_walk_does_not_glide_for_those_who_want_no_motion(visit, site: Path) -> None:
+    page = visit(f"{site.as_uri()}/chapters/try_it.html", reduced_motion="reduce")
+    latent = figure(page, "latent")
+    before = place(latent)
+    button = latent.get_by_role("button", name="Walk")
+    arrived = button.evaluate("(b) => (b.click(), b.getRootNode().querySelector('.z').textContent)")
+    page.wait_for_timeout(300)
+    assert latent.locator(".z").inner_text() == arrived
+    assert not np.array_equal(place(latent), before)
+
+
+def test_the_decoded_map_is_drawn(visit, site: Path) -> None:
+    page = visit(f"{site.as_uri()}/chapters/try_it.html")
+    latent = figure(page, "latent")
+    latent.get_by_role("button", name="Decoded map").click()
+    grid = latent.locator("canvas.grid")
+    page.wait_for_function("(c) => c.dataset.complete", arg=grid.element_handle(), timeout=60_000)
+    side = grid.evaluate("(c) => c.width")
+    corner = grid.evaluate("(c) => [...c.getContext('2d').getImageData(0, 0, 28, 28).data]")
+    edge = 3.5 * (1 - 28 / side)
+    drawn = rebuild.plane().decode(np.array([[-edge, edge]], "float32"), apply_sigmoid=True)
+    painted = (255 - np.reshape(corner, (28, 28, 4))[..., 0]) / 238
+    assert np.abs(painted - np.asarray(drawn)[0, ..., 0]).max() < 0.01
+
+
+def test_figures_follow_the_theme_of_the_page(visit, site: Path) -> None:
+    page = visit(f"{site.as_uri()}/chapters/try_it.html")
+    hosts = page.locator("[data-vae-live]")
+    assert hosts.count() == 3
+    paper = "(h) => getComputedStyle(h).getPropertyValue('--paper').trim()"
+    for theme, colour in (("dark", "#0f131a"), ("light", "#fff")):
+        page.evaluate("(t) => (document.documentElement.dataset.theme = t)", theme)
+        for i in range(3):
+            page.wait_for_function(
+                "([h, t]) => h.dataset.look === t", arg=[hosts.nth(i).element_handle(), theme]
+            )
+            assert hosts.nth(i).evaluate(paper) == colour
+
+
+def test_every_control_and_picture_has_a_name(visit, site: Path) -> None:
+    page = visit(f"{site.as_uri()}/chapters/try_it.html")
+    nameless = page.evaluate(
+        """() => [...document.querySelectorAll("[data-vae-live]")].flatMap((host) => {
+          const root = host.shadowRoot, label = (e) => e.getAttribute("aria-label");
+          const by = (e) => root.getElementById(e.getAttribute("aria-labelledby"))?.textContent;
+          const kinds = "button, input, canvas, svg, section, [role]:not([role=status])";
+          const silent = "[aria-hidden=true], button canvas, .strip canvas";
+          return [...root.querySelectorAll(kinds)].filter((e) => !e.closest(silent))
+            .filter((e) => !(label(e) || by(e) || (e.matches("button") && e.textContent.trim())))
+            .map((e) => e.outerHTML.slice(0, 80));
+        })"""
+    )
+    assert nameless == []
+
+
+def test_focus_is_seen_on_every_control(visit, site: Path) -> None:
+    page = visit(f"{site.as_uri()}/chapters/try_it.html")
+    figure(page, "score").get_by_role("button", name="Zeros are normal").focus()
+    stops = []
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        stop = page.evaluate(
+            """() => {
+              const host = document.activeElement, e = host.shadowRoot?.activeElement;
+              return e && [host.dataset.vaeLive, e.tagName, getComputedStyle(e).outlineWidth];
+            }"""
+        )
+        if stop:
+            stops.append(stop)
+    assert {name for name, *_ in stops} == {"score", "threshold", "latent"}
+    assert {tag for _, tag, _ in stops} >= {"BUTTON", "CANVAS", "INPUT", "DIV"}
+    assert {width for *_, width in stops} == {"3px"}
+
+
+def test_the_whole_demo_is_small(site: Path) -> None:
+    page = site / "chapters" / "try_it.html"
+    soup = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
+    loaded = [tag["src"] for tag in soup.select("script[src^='../live/'], img[src^='../live/']")]
+    assert len(loaded) == 16
+    size = sum(len(gzip.compress((page.parent / src).read_bytes())) for src in loaded)
+    assert size < LARGEST
+
+
+def test_without_javascript_there_is_a_still_picture_and_a_sentence(visit, site: Path) -> None:
+    page = visit(f"{site.as_uri()}/chapters/try_it.html", java_script_enabled=False)
+    for name in live.FIGURES:
+        still = figure(page, name)
+        assert still.locator("img").is_visible()
+        assert still.locator("img").bounding_box()["width"] > 200
+        assert still.locator("img").get_attribute("alt") == live.FIGURES[name].alt
+        assert "needs JavaScript" in still.inner_text()
+
+
+def test_with_javascript_the_still_picture_is_gone(page) -> None:
+    for name in live.FIGURES:
+        assert not figure(page, name).locator("> img").is_visible()
+
+
+@pytest.mark.parametrize("name", live.FIGURES)
+def test_a_notebook_s_output_runs_by_itself(visit, tmp_path: Path, name: str) -> None:
+    """As Jupyter shows it, twice on one page, from disk; and with the dark theme of JupyterLab."""
+    html = live.show(name)._repr_html_()
+    path = tmp_path / "output.html"
+    path.write_text(f'<!doctype html><body data-jp-theme-light="false">{html}{html}')
+    page = visit(path.as_uri())
+    hosts = figure(page, name)
+    assert hosts.count() == 2
+    for i in range(2):
+        assert hosts.nth(i).get_attribute("data-look") == "dark"
+        assert hosts.nth(i).get_by_role("status").count() == 1
+    button = hosts.nth(1).get_by_role("button").last
+    button.click()
+    hosts.nth(1).get_by_role("status").filter(has_text=re.compile(r"\w")).wait_for(
+        state="attached", timeout=10_000
+    )
+    assert said(hosts.nth(0)) == ""

@@ -1,0 +1,1 @@
+(window.vaeLive = window.vaeLive || {}).mount(); // last: everything is loaded
