@@ -341,6 +341,7 @@ def test_the_point_of_the_latent_plane_moves_and_the_decoder_follows(page) -> No
         ("ArrowRight", (0.1, 0)),
         ("Shift+ArrowDown", (0, -0.5)),
         ("ArrowLeft", (-0.1, 0)),
+        ("ArrowUp", (0, 0.1)),
     ):
         page.keyboard.press(key)
         start = start + step
