@@ -202,6 +202,23 @@ def test_drawing_with_the_mouse_gives_a_verdict(page) -> None:
     assert "Draw something" in said(score)
 
 
+def test_a_bold_one_scores_below_a_thin_one_as_the_page_says(visit, site: Path) -> None:
+    page = visit(f"{site.as_uri()}/chapters/try_it.html")
+    score = figure(page, "score")
+    score.get_by_role("button", name="Eights are normal").click()
+    slate, found = score.locator(".slate canvas"), []
+    slate.scroll_into_view_if_needed()
+    box = slate.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"]
+    score.get_by_role("button", name="Clear").click()
+    drag(page, [(x, y + share * box["height"]) for share in (0.15, 0.4, 0.85)])
+    for pen in ("thin", "medium", "bold"):
+        score.get_by_role("button", name=pen).click()
+        found.append(float(re.search(r"Score (\d\.\d+)", said(score))[1]))
+    assert found == sorted(found, reverse=True)
+    assert found[-1] < 0.7 * found[0]
+
+
 def test_drawing_with_a_finger_gives_a_verdict_and_does_not_scroll(visit, site: Path) -> None:
     page = visit(f"{site.as_uri()}/chapters/try_it.html", **PHONE)
     score = figure(page, "score")

@@ -14,7 +14,7 @@
             pen, the space bar puts it down and lifts it. Or choose one of the samples below.</p>
           <div class="row tools" role="group" aria-label="Drawing tools">
             <button class="clear">Clear</button><button class="undo">Undo</button>
-            <span class="row pens" role="group" aria-label="Pen"></span>
+            <span class="row pens" role="group" aria-label="Pen"><span class="quiet" aria-hidden="true">pen</span></span>
           </div>
         </div>
         <div>
@@ -153,7 +153,7 @@
       button.setAttribute("aria-pressed", name === slate.pen);
       button.onclick = () => {
         slate.pen = name;
-        for (const other of $(".pens").children) other.setAttribute("aria-pressed", other === button);
+        for (const other of root.querySelectorAll(".pens button")) other.setAttribute("aria-pressed", other === button);
         settle();
       };
       $(".pens").append(button);

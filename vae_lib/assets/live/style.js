@@ -45,7 +45,9 @@ svg text.strong { fill: var(--ink); font-weight: 600; }
 .slate { position: relative; touch-action: none; border-color: var(--control); }
 .slate canvas { width: 100%; aspect-ratio: 1; cursor: crosshair; touch-action: none; border-radius: 8px; }
 .slate .hint { position: absolute; inset: auto 0 0.7rem 0; text-align: center; pointer-events: none; color: var(--quiet); font-size: 0.9rem; }
-.tools { margin-top: 0.6rem; }
+.tools { margin-top: 0.6rem; gap: 0.4rem; }
+.tools .row { gap: 0.4rem; }
+.tools button { padding: 0.4rem 0.6rem; font-size: 0.85rem; }
 .three { display: grid; gap: 0.7rem; grid-template-columns: repeat(2, minmax(0, 1fr)); align-content: start; }
 .three figcaption { font-size: 0.85rem; color: var(--quiet); margin-top: 0.25rem; line-height: 1.25; }
 .numbers { align-self: stretch; border: 1px solid var(--line); border-radius: 8px; background: var(--paper); padding: 0.5rem 0.8rem; display: grid; align-content: space-evenly; }
@@ -116,8 +118,6 @@ input[type="range"] { width: 100%; margin: 0; height: 2.2rem; accent-color: var(
   .numbers { grid-column: 1 / -1; grid-auto-flow: column; }
   .verdict strong { font-size: 1rem; }
   button { padding: 0.4rem 0.55rem; font-size: 0.85rem; }
-  .tools { gap: 0.35rem; }
-  .tools .row { gap: 0.35rem; }
   .outcome { order: -1; display: grid; grid-template-columns: 8rem minmax(0, 1fr); column-gap: 0.9rem; align-items: center; }
   .outcome h3 { grid-column: 1 / -1; }
   .outcome .readout { margin: 0; }
