@@ -108,7 +108,7 @@ def cross(box: dict) -> list[tuple[float, float]]:
 
 def said(live_figure) -> str:
     """What a screen reader hears."""
-    return live_figure.get_by_role("status").inner_text().replace("\u00a0", " ")
+    return live_figure.get_by_role("status").text_content().replace("\u00a0", " ")
 
 
 def test_the_networks_agree_with_keras(visit, site: Path) -> None:
@@ -273,7 +273,7 @@ def counted(threshold_figure) -> tuple[float, int, int]:
     """The threshold, false alarms and misses that the figure shows."""
     text = threshold_figure.get_by_role("slider").get_attribute("aria-valuetext")
     t, alarms, misses = re.match(r"([\d.]+): (\d+) of .*, (\d+) of", text).groups()
-    shown = [threshold_figure.locator(f".{kind}").inner_text() for kind in ("alarms", "misses")]
+    shown = [threshold_figure.locator(f".{kind}").text_content() for kind in ("alarms", "misses")]
     assert shown == [alarms, misses]
     return float(t), int(alarms), int(misses)
 
@@ -325,7 +325,7 @@ def decoded(latent) -> np.ndarray:
 
 def place(latent) -> np.ndarray:
     """z, as the figure says it."""
-    text = latent.locator(".z").inner_text().replace("\u2212", "-")
+    text = latent.locator(".z").text_content().replace("\u2212", "-")
     return np.array([float(n) for n in re.findall(r"-?\d\.\d\d", text)])
 
 
@@ -388,7 +388,7 @@ def test_a_walk_does_not_glide_for_those_who_want_no_motion(visit, site: Path) -
     button = latent.get_by_role("button", name="Walk")
     arrived = button.evaluate("(b) => (b.click(), b.getRootNode().querySelector('.z').textContent)")
     page.wait_for_timeout(300)
-    assert latent.locator(".z").inner_text() == arrived
+    assert latent.locator(".z").text_content() == arrived
     assert not np.array_equal(place(latent), before)
 
 
@@ -471,7 +471,7 @@ def test_without_javascript_there_is_a_still_picture_and_a_sentence(visit, site:
         assert still.locator("img").is_visible()
         assert still.locator("img").bounding_box()["width"] > 200
         assert still.locator("img").get_attribute("alt") == live.FIGURES[name].alt
-        assert "needs JavaScript" in still.inner_text()
+        assert "needs JavaScript" in still.text_content()
 
 
 def test_with_javascript_the_still_picture_is_gone(page) -> None:
