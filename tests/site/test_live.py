@@ -315,6 +315,24 @@ def test_the_threshold_s_counts_are_those_of_numpy(page) -> None:
     assert seen[5][2] == (anomalous <= seen[5][0]).sum() > 0  # End: most is missed
 
 
+def test_the_threshold_moves_under_a_finger(visit, site: Path) -> None:
+    page = visit(f"{site.as_uri()}/chapters/try_it.html", **PHONE)
+    chart = figure(page, "threshold")
+    plot = chart.locator("svg.plot")
+    plot.scroll_into_view_if_needed()
+    box, fingers = plot.bounding_box(), page.context.new_cdp_session(page)
+    touch = functools.partial(fingers.send, "Input.dispatchTouchEvent")
+    y = box["y"] + box["height"] / 2
+    touch({"type": "touchStart", "touchPoints": [{"x": box["x"] + 0.3 * box["width"], "y": y}]})
+    for share in (0.4, 0.5, 0.6):
+        touch(
+            {"type": "touchMove", "touchPoints": [{"x": box["x"] + share * box["width"], "y": y}]}
+        )
+    touch({"type": "touchEnd", "touchPoints": []})
+    top = rebuild.content("heldout.js")["top"]
+    assert counted(chart)[0] == pytest.approx(0.6 * top, abs=0.05 * top)
+
+
 def decoded(latent) -> np.ndarray:
     """The pixels of the decoded image, as they are painted."""
     pixels = latent.locator("canvas.decoded").evaluate(

@@ -79,7 +79,7 @@ dl { margin: 0; }
 .thumb canvas { width: 100%; aspect-ratio: 1; border-radius: 5px; }
 
 /* threshold: two histograms and a line */
-.plot { touch-action: none; cursor: ew-resize; }
+.plot { touch-action: pan-y; cursor: ew-resize; }
 .plot .normal { fill: var(--normal); }
 .plot .anomaly { fill: url(#hatch); stroke: var(--anomaly); stroke-width: 1; }
 .plot .faded { opacity: 0.35; }
@@ -100,7 +100,7 @@ input[type="range"] { width: 100%; margin: 0; height: 2.2rem; accent-color: var(
 .pair { display: grid; gap: 1rem; grid-template-columns: minmax(0, 1.25fr) minmax(0, 1fr); align-items: start; }
 .plane { position: relative; touch-action: none; cursor: grab; border-color: var(--control); border-radius: 8px; }
 .plane canvas { width: 100%; aspect-ratio: 1; image-rendering: auto; border-radius: 8px; }
-.plane.map canvas.grid { image-rendering: pixelated; }
+.plane canvas.grid { image-rendering: pixelated; }
 .plane .point {
   position: absolute; width: 26px; height: 26px; margin: -13px 0 0 -13px; border-radius: 50%;
   border: 3px solid var(--paper); background: var(--focus); box-shadow: 0 0 0 2px var(--ink); pointer-events: none;
@@ -122,8 +122,5 @@ input[type="range"] { width: 100%; margin: 0; height: 2.2rem; accent-color: var(
   .outcome h3 { grid-column: 1 / -1; }
   .outcome .readout { margin: 0; }
   section { padding: 0.75rem; }
-}
-@media (prefers-reduced-motion: no-preference) {
-  .ruler .mark { transition: transform 0.15s ease-out; }
 }
 `;
