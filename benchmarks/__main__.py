@@ -29,6 +29,7 @@ def main() -> None:
     ood.add_argument("--other", required=True, help="the other data set, an .npz")
     peers = commands.add_parser("peers", help="scikit-learn's and PyOD's detectors, same splits")
     peers.add_argument("--protocol", choices=("one_class", "leave_one_out"), default="one_class")
+    peers.add_argument("--pyod-classes", type=int, nargs="+", help="not all, since PyOD is slow")
     for command in (one, many, ood, peers):
         command.add_argument("--seeds", type=int, default=1 if command is peers else 3)
     drawn = commands.add_parser("glyphs", help="draw the data that settings were chosen on")

@@ -38,6 +38,7 @@ def run(arguments: argparse.Namespace) -> None:
             results[name] = pool.apply(measure, (name, arguments))
         print(f"{name}: {results[name]}", flush=True)
     settings = {"seeds": arguments.seeds, "threads": arguments.threads}
+    settings["pyod_classes"] = arguments.pyod_classes or "all"
     arguments.name = f"peers_{arguments.protocol}"
     print(record.write(protocols.result_name(arguments), settings, results))
 
@@ -50,7 +51,8 @@ def measure(name: str, arguments: argparse.Namespace) -> dict:
     by_seed, seconds = [], {"fit": [], "score": []}  # of the processor, all threads together
     for seed in range(arguments.seeds):
         rows = {}
-        for c in data.classes:
+        some = arguments.pyod_classes if name.startswith("pyod") else None
+        for c in some or data.classes:
             found = progress.part(
                 f"{name}_seed{seed}_class{c}",
                 lambda c=c, seed=seed: _scores(name, data, c, seed, arguments),
