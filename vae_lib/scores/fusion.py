@@ -13,7 +13,9 @@ from .base import SCORES, Score, get, total
 
 @dataclasses.dataclass(eq=False)
 class Fusion(Score):
-    """Mean of several scores, each on a log scale and standardised on normal images: equation (7.2).
+    """Mean of several scores, each on a log scale and standardised on normal images.
+
+    Equation (7.2).
 
     Only scores that are never negative can take part.
     """
