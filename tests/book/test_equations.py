@@ -20,7 +20,7 @@ def citations(source: str) -> list[tuple[str, int, int]]:
 
 
 CITATIONS = [
-    c for path in sorted((ROOT / "vae_lib").glob("*.py")) for c in citations(path.read_text())
+    c for path in sorted((ROOT / "vae_lib").rglob("*.py")) for c in citations(path.read_text())
 ]
 
 

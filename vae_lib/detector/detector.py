@@ -123,7 +123,7 @@ class AnomalyDetector:
     def score(self, images: np.ndarray) -> np.ndarray:
         """Anomaly scores (n,): higher is more anomalous. Needs `calibrate` if the score learns.
 
-        With classes, the smallest over them.
+        With classes, the smallest over them; equation (7.3).
         """
         if not self._by_class:
             return self._score(self.model, images)
@@ -147,7 +147,10 @@ class AnomalyDetector:
         return np.max(parts, axis=0)
 
     def predict(self, images: np.ndarray) -> np.ndarray:
-        """Whether each image is an anomaly, with classes under each of them: bool (n,)."""
+        """Whether each image is an anomaly, with classes under each of them: bool (n,).
+
+        With classes, equation (7.4).
+        """
         self._check_calibrated()
         return self._flag(self.class_scores(images))
 

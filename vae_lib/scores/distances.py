@@ -70,7 +70,7 @@ class ActivationDistance(LatentDistance):
 
 @dataclasses.dataclass(eq=False)
 class NeighbourDistance(Score):
-    """Mean cosine distance, in 0..2, to the `k` nearest normal images.
+    """Mean cosine distance, in 0..2, to the `k` nearest normal images; equation (7.1).
 
     It is measured in the activations of the encoder's last hidden layer, and the decoder takes no
     part: so a simple shape that any decoder draws well is no easy way past it. All images that it

@@ -15,6 +15,8 @@ from .base import SCORES, Score, get, total
 class Fusion(Score):
     """Mean of several scores, each on a log scale and standardised on normal images.
 
+    Equation (7.2).
+
     Only scores that are never negative can take part.
     """
 
