@@ -1,0 +1,120 @@
+"""A browser, and the built site over http and from disk: `browser`, `visit`, `site`, `address`.
+
+Without a browser these tests are skipped, and the run's last lines say so; with REQUIRE_BROWSER=1
+in the environment, as in `.ci/run`, they fail instead.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Error, Page, Playwright, sync_playwright
+
+PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+PREFIX = "/some/book"  # as on GitHub Pages, the site is not at the root of its host
+
+
+def start(playwright: Playwright) -> Browser:
+    """The system's browser, or else the one that Playwright installed."""
+    program = next(filter(None, map(shutil.which, PROGRAMS)), None)
+    return playwright.chromium.launch(executable_path=program, args=FLAGS)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        try:
+            chromium = start(playwright)
+        except Error as error:
+            words = f"no browser: {str(error).splitlines()[0]}"
+            if os.environ.get("REQUIRE_BROWSER"):
+                pytest.fail(words, pytrace=False)
+            pytest.skip(words)
+        yield chromium
+        chromium.close()
+
+
+class Handler(SimpleHTTPRequestHandler):
+    """Serves the site below PREFIX, and its 404.html for what is not there, as GitHub does."""
+
+    def translate_path(self, path: str) -> str:
+        inside = path.removeprefix(PREFIX) if path.startswith(f"{PREFIX}/") else "/no/such/file"
+        return super().translate_path(inside)
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        page = Path(self.directory) / "404.html"
+        if code != 404 or not page.exists():
+            return super().send_error(code, message, explain)
+        content = page.read_bytes()
+        self.send_response(404)
+        self.send_header("Content-Type", "text/html")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+        return None
+
+    def log_message(self, *args: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture(scope="session")
+def address(site: Path) -> Iterator[str]:
+    """Where the site is served: `f"{address}/index.html"`."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(site)))
+    Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}{PREFIX}"
+    server.shutdown()
+
+
+@pytest.fixture
+def visit(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """Open an address in a new window; requests to other hosts are stopped and counted.
+
+    `page.foreign` and `page.problems` list the requests stopped, and what the console complained of.
+    """
+    contexts = []
+
+    def open_page(url: str, width: int = 1280, **options: object) -> Page:
+        context = browser.new_context(viewport={"width": width, "height": 800}, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.foreign, page.problems = [], []
+
+        def check(route) -> None:
+            if urlsplit(route.request.url).hostname in (None, "127.0.0.1"):
+                route.continue_()
+            else:
+                page.foreign.append(route.request.url)
+                route.abort()
+
+        context.route("**/*", check)
+        page.on("pageerror", lambda error: page.problems.append(str(error)))
+        page.on(
+            "console",
+            lambda message: page.problems.append(f"{message.type}: {message.text}")
+            if message.type in ("error", "warning")
+            else None,
+        )
+        page.goto(url, wait_until="domcontentloaded")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
