@@ -35,8 +35,8 @@ test: .venv/.installed ## unit tests, every chapter with its numbers compared, c
 execute: .venv/.installed ## run chapters anew: all, or CHAPTER=04; FRESH=1 redraws every figure
 	@$(PY) tools/execute.py $(if $(FRESH),--fresh) $(CHAPTER)
 
-cover: .venv/.installed ## draw the picture of the README and the landing page anew
-	@$(PY) tools/make_cover.py
+cover: .venv/.installed ## draw the pictures of the README, the landing page and link previews anew
+	@$(PY) tools/make_cover.py && $(PY) tools/make_social.py
 
 serve: book ## build the site and serve it on PORT=8000
 	@echo "Open http://127.0.0.1:$(PORT)/ (Ctrl-C stops)"

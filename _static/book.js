@@ -11,3 +11,6 @@
   document.addEventListener("toggle", mark, true); // a solution that opens
   window.addEventListener("resize", mark);
 }
+
+// A page opened from disk may not read others, so that search results come without excerpts.
+if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;

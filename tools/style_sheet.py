@@ -53,7 +53,9 @@ def reduce(rules: list[Node], known: set[str]) -> str:
         elif isinstance(rule, AtRule) and rule.at_keyword in ("media", "supports"):
             inner = tinycss2.parse_rule_list(rule.content, skip_comments=True, skip_whitespace=True)
             if body := reduce(inner, known):
-                kept.append(f"@{rule.at_keyword} {tinycss2.serialize(rule.prelude).strip()}{{{body}}}")
+                kept.append(
+                    f"@{rule.at_keyword} {tinycss2.serialize(rule.prelude).strip()}{{{body}}}"
+                )
         elif isinstance(rule, AtRule) and rule.at_keyword != "charset":
             kept.append(rule.serialize())
     return "\n".join(kept)
@@ -61,6 +63,7 @@ def reduce(rules: list[Node], known: set[str]) -> str:
 
 def rebased(css: str, sheet: Path, folder: Path) -> str:
     """Addresses that are relative to a sheet, made relative to the folder of the new one."""
+
     def move(match: re.Match) -> str:
         address = match[1].strip("'\"")
         if urlsplit(address).scheme:
@@ -92,13 +95,14 @@ def bundle(site: Path, pages: list[Path]) -> None:
     for page, html in texts.items():
         for address in LINK.findall(html):
             sheet = (page.parent / urlsplit(address).path).resolve()
-            if "fontawesome" not in sheet.parts and "thebe" not in sheet.name:
+            # the addresses of 404.html start at the root of a host
+            if not {"fontawesome", "sphinx-thebe.css"} & set(sheet.parts) and address[0] != "/":
                 sheets[sheet] = None
     known = words([*pages, *static.rglob("*.js")])
     rules = [rule for sheet in sheets for rule in parse(sheet, static)]
     (static / NAME).write_text(reduce(rules, known), encoding="utf-8")
     for page, html in texts.items():
-        up = "../" * (len(page.relative_to(site).parts) - 1)
+        up = LINK.search(html)[1].partition("_static/")[0]
         head, end, body = html.partition("</head>")
         link = f'<link rel="stylesheet" href="{up}_static/{NAME}"/>\n'
         page.write_text(LINK.sub("", head) + link + end + body, encoding="utf-8")

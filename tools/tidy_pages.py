@@ -23,7 +23,7 @@ from style_sheet import bundle
 
 UNUSED = re.compile(
     r"<script>const THEBE_JS_URL.*?</script>\s*"
-    r'|<script [^>]*(?:sphinx-thebe|togglebutton|design-tabs|fontawesome)[^>]*></script>\s*'
+    r"|<script [^>]*(?:sphinx-thebe|togglebutton|design-tabs|fontawesome)[^>]*></script>\s*"
     r'|<script type="text/x-thebe-config">.*?</script>\s*'
     r"|<script>(?:kernelName = |(?:let|var) toggle|DOCUMENTATION_OPTIONS)[^<]*</script>\s*"
     r'|<link rel="preload"[^>]*/>\s*'
@@ -34,7 +34,9 @@ UNUSED = re.compile(
 SIDEBAR = '<div class="bd-sidebar-primary bd-sidebar'
 LANDMARK = SIDEBAR.replace("<div", '<div role="complementary" aria-label="Book"')
 SCRIPT = re.compile(r"<script (?=[^>]*\bsrc=)(?![^>]*\b(?:defer|async)\b)")
-ICON = re.compile(r'<(i|span) class="([^"]*)\b(?:fas|fab|fa-solid|fa-brands) fa-([\w-]+)([^>]*)></\1>')
+ICON = re.compile(
+    r'<(i|span) class="([^"]*)\b(?:fas|fab|fa-solid|fa-brands) fa-([\w-]+)([^>]*)></\1>'
+)
 IMAGE = re.compile(r"<img\b(?P<attributes>[^>]*?)\s*/?>", re.DOTALL)
 EMBEDDED = re.compile(r'src="data:image/png;base64,([^"]+)"')
 
@@ -63,6 +65,12 @@ def draw_icons(html: str, static: Path) -> str:
         )
 
     return ICON.sub(draw, html)
+
+
+def single_search(html: str) -> str:
+    """The search page has the theme's two search fields, under one name."""
+    first, name, rest = html.partition('id="search-input"')
+    return first + name + rest.replace('id="search-input"', 'id="search-again"')
 
 
 def store_pictures(html: str, page: Path, site: Path) -> str:
@@ -110,6 +118,7 @@ def tidy(app: Sphinx, exception: Exception | None) -> None:
         html = UNUSED.sub("", page.read_text(encoding="utf-8"))
         html = html.replace(SIDEBAR, LANDMARK)
         html = draw_icons(html, static)
+        html = single_search(html)
         html = store_pictures(html, page, site)
         html = size_images(html, page)
         page.write_text(SCRIPT.sub("<script defer ", html), encoding="utf-8")

@@ -18,6 +18,8 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, Error, Page, Playwright, sync_playwright
 
+from set_repository import declared
+
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 FLAGS = [
     "--no-sandbox",
@@ -28,7 +30,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-PREFIX = "/some/book"  # as on GitHub Pages, the site is not at the root of its host
+PREFIX = f"/{declared().partition('/')[2]}"  # as on GitHub Pages, which serves a project there
 
 
 def start(playwright: Playwright) -> Browser:
@@ -108,9 +110,11 @@ def visit(browser: Browser) -> Iterator[Callable[..., Page]]:
         page.on("pageerror", lambda error: page.problems.append(str(error)))
         page.on(
             "console",
-            lambda message: page.problems.append(f"{message.type}: {message.text}")
-            if message.type in ("error", "warning")
-            else None,
+            lambda message: (
+                page.problems.append(f"{message.type}: {message.text}")
+                if message.type in ("error", "warning")
+                else None
+            ),
         )
         page.goto(url, wait_until="domcontentloaded")
         return page

@@ -17,4 +17,5 @@ def listed() -> list[str]:
 
 
 PAGES = [*listed(), *MADE]
+FROM_DISK = [name for name in PAGES if name != "404.html"]  # it speaks of the root of its host
 CHAPTERS = [name for name in PAGES if name.startswith("chapters/0") or "chapters/1" in name]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from pages import CHAPTERS, PAGES
+from pages import CHAPTERS, FROM_DISK, PAGES
 
 from notebook_files import ROOT
 
@@ -18,7 +18,7 @@ def test_these_are_all_pages(site: Path) -> None:
     assert {name for name in built if not name.startswith("_static")} == set(PAGES)
 
 
-@each_page
+@pytest.mark.parametrize("name", FROM_DISK)
 def test_a_page_opens_quietly_from_disk(site: Path, visit, name: str) -> None:
     page = visit((site / name).as_uri())
     page.wait_for_load_state("load")
@@ -38,6 +38,17 @@ def test_a_page_opens_quietly_over_http(address: str, visit, name: str) -> None:
         "images => images.filter(i => i.complete && !i.naturalWidth).map(i => i.src)"
     )
     assert broken == []
+
+
+@pytest.mark.parametrize("depth", ["", "chapters/", "a/b/c/"])
+def test_a_missing_page_is_explained_at_any_depth(address: str, visit, depth: str) -> None:
+    page = visit(f"{address}/{depth}no-such-page.html")
+    page.wait_for_load_state("load")
+    assert [problem for problem in page.problems if "404" not in problem] == []
+    assert page.locator("h1").inner_text() == "Page not found"
+    assert page.evaluate("() => getComputedStyle(document.body).fontFamily") != "serif"
+    page.locator(".bd-sidebar-primary a", has_text="Glossary").click()
+    page.wait_for_url("**/glossary.html")
 
 
 @pytest.mark.parametrize("name", CHAPTERS)
