@@ -89,7 +89,7 @@ def address(site: Path) -> Iterator[str]:
 def visit(browser: Browser) -> Iterator[Callable[..., Page]]:
     """Open an address in a new window; requests to other hosts are stopped and counted.
 
-    `page.foreign` and `page.problems` list the requests stopped, and what the console complained of.
+    `page.foreign` lists the requests stopped, `page.problems` what the console complained of.
     """
     contexts = []
 
