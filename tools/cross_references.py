@@ -2,7 +2,8 @@
 
 Code in a text, such as `losses.elbo` or `vae.encode(x)`, becomes a link where the reference
 documents an object of that name. The number of an equation, such as (6.3), becomes a link to it:
-formulas with a `\\tag` carry the anchors that `mathematics.py` gives them.
+formulas with a `\\tag` carry the anchors that `mathematics.py` gives them. A cited work, such as
+Kingma and Welling (2014), becomes a link to its entry in `chapters/references.md`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from __future__ import annotations
 import inspect
 import re
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 from docutils import nodes
 from sphinx.application import Sphinx
@@ -20,6 +23,12 @@ from set_repository import declared
 
 CODE = re.compile(r"([A-Za-z_][\w.]*)(?:\(.*\))?")
 NUMBER = re.compile(r"\((\d{1,2})\.(\d{1,2})\)")
+REFERENCES = "chapters/references"
+WORK = re.compile(r"^## ((\w+).*\((\d{4})\))$", re.MULTILINE)
+NAME = r"[A-Z][\w-]+"
+CITATION = re.compile(
+    rf"\b({NAME})(?:\s+et\s+al\.|(?:,\s+{NAME})*,?\s+and\s+{NAME})?,?\s+\(?(\d{{4}})\)?"
+)
 INSTANCES = {"vae": "VAE", "detector": "AnomalyDetector", "split": "Split"}  # names of the chapters
 UNLINKED = (nodes.literal, nodes.math, nodes.reference, nodes.title, nodes.literal_block)
 
@@ -55,20 +64,34 @@ def link_code(app: Sphinx, doctree: nodes.document, page: str) -> None:
             literal.replace_self(link)
 
 
-def link_equations(app: Sphinx, doctree: nodes.document, page: str) -> None:
-    places = app.env.__dict__.get("equation_places", {})
-    for text in list(doctree.findall(nodes.Text)):
-        if any(isinstance(up, UNLINKED) for up in ancestors(text)):
-            continue
-        parts, start = [], 0
-        for match in NUMBER.finditer(text):
-            if place := places.get(match.groups()):
-                words = nodes.inline("", match[0])
-                parts.append(nodes.Text(text[start : match.start()]))
-                parts.append(make_refnode(app.builder, page, *place, words))
-                start = match.end()
-        if parts:
-            text.parent.replace(text, [*parts, nodes.Text(text[start:])])
+def links(app: Sphinx, page: str) -> list[tuple[re.Pattern, Callable]]:
+    """What to look for in a text, and how to find the page and the place that it leads to."""
+    equations = app.env.__dict__.get("equation_places", {})
+    page_of_works = (Path(app.srcdir) / REFERENCES).with_suffix(".md").read_text(encoding="utf-8")
+    works = {(name, year): nodes.make_id(head) for head, name, year in WORK.findall(page_of_works)}
+
+    def work(match: re.Match) -> tuple[str, str] | None:
+        place = works.get(match.groups())
+        return (REFERENCES, place) if place else None
+
+    found = [(NUMBER, lambda match: equations.get(match.groups()))]
+    return found if page == REFERENCES else [*found, (CITATION, work)]
+
+
+def link_texts(app: Sphinx, doctree: nodes.document, page: str) -> None:
+    for pattern, place in links(app, page):
+        for text in list(doctree.findall(nodes.Text)):
+            if any(isinstance(up, UNLINKED) for up in ancestors(text)):
+                continue
+            parts, start = [], 0
+            for match in pattern.finditer(text):
+                if target := place(match):
+                    words = nodes.inline("", match[0])
+                    parts.append(nodes.Text(text[start : match.start()]))
+                    parts.append(make_refnode(app.builder, page, *target, words))
+                    start = match.end()
+            if parts:
+                text.parent.replace(text, [*parts, nodes.Text(text[start:])])
 
 
 def ancestors(node: nodes.Node) -> list[nodes.Node]:
@@ -81,7 +104,7 @@ def ancestors(node: nodes.Node) -> list[nodes.Node]:
 
 def link(app: Sphinx, doctree: nodes.document, page: str) -> None:
     link_code(app, doctree, page)
-    link_equations(app, doctree, page)
+    link_texts(app, doctree, page)
 
 
 def skip_field(

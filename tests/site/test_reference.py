@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 from bs4 import BeautifulSoup
+from docutils import nodes
 
+from cross_references import CITATION, WORK
 from notebook_files import ROOT, find, read
 
 CITED = re.compile(r"[Ee]quation \((\d+)\.(\d+)\)")
@@ -88,3 +90,41 @@ def test_every_public_name_has_an_entry(site: Path) -> None:
     for name, thing in vars(vae_lib.scores).items():
         if isinstance(thing, type) and name in vae_lib.scores.__all__:
             assert f"vae_lib.scores.{name}" in entries
+
+
+def cited_works() -> set[tuple[str, str]]:
+    """Author and year of what docstrings and chapters cite, such as Kingma and Welling (2014)."""
+    texts = [
+        ast.get_docstring(node) or ""
+        for path in (ROOT / "vae_lib").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, (ast.Module, ast.FunctionDef, ast.ClassDef))
+    ]
+    texts += [c.source for path in find([]) for c in read(path).cells if c.cell_type == "markdown"]
+    return {match.group(1, 2) for text in texts for match in CITATION.finditer(text)}
+
+
+def entries() -> dict[tuple[str, str], str]:
+    """The anchor of each entry of the references, by author and year."""
+    found = WORK.findall((ROOT / "chapters" / "references.md").read_text(encoding="utf-8"))
+    return {(name, year): nodes.make_id(head) for head, name, year in found}
+
+
+def links_to_entries(site: Path) -> set[str]:
+    pages = [*site.glob("chapters/*.html"), *site.glob("api/*.html")]
+    return {
+        link["href"].rpartition("#")[2]
+        for page in pages
+        if page.name != "references.html"
+        for link in soup(page).select("article a[href*='references.html#']")
+    }
+
+
+@pytest.mark.parametrize("work", sorted(cited_works()), ids=" ".join)
+def test_a_cited_work_leads_to_its_entry(site: Path, work: tuple[str, str]) -> None:
+    assert soup(site / "chapters" / "references.html").find(id=entries()[work])
+    assert entries()[work] in links_to_entries(site)
+
+
+def test_every_entry_is_cited(site: Path) -> None:
+    assert set(entries().values()) - links_to_entries(site) == set()
