@@ -122,3 +122,22 @@ def test_a_chapter_is_downloaded(site: Path, visit, name: str) -> None:
     (notebook,) = [link for link in links if link.endswith(".ipynb")]
     assert Path(notebook.removeprefix("file://")).is_file()
     assert page.locator("a[href*='colab.research.google.com']").count() >= 2
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_a_chapter_prints_whole(address: str, visit, name: str) -> None:
+    page = visit(f"{address}/{name}", width=718)  # A4 less the usual margins
+    page.wait_for_load_state("load")
+    page.evaluate("() => dispatchEvent(new Event('beforeprint'))")
+    page.emulate_media(media="print")
+    assert page.locator("details:not([open])").count() == 0
+    assert page.locator("article h1").is_visible()
+    for gone in (".bd-sidebar-primary", ".bd-sidebar-secondary", ".bd-header-article"):
+        assert not page.locator(gone).first.is_visible()
+    cut = page.locator("article :is(.math, pre, img, table)").evaluate_all(
+        "all => all.filter(e => e.getBoundingClientRect().right > innerWidth + 1 ||"
+        " e.scrollWidth > e.clientWidth + 1 && e.matches('.math, pre')).map(e => e.outerHTML)"
+    )
+    assert [html[:300] for html in cut] == []
+    page.evaluate("() => dispatchEvent(new Event('afterprint'))")
+    assert page.locator("details:not([open])").count() > 0
