@@ -38,6 +38,9 @@ execute: .venv/.installed ## run chapters anew: all, or CHAPTER=04; FRESH=1 redr
 cover: .venv/.installed ## draw the pictures of the README, the landing page and link previews anew
 	@$(PY) tools/make_cover.py && $(PY) tools/make_social.py
 
+lighthouse: book ## measure every page with Lighthouse, which takes node and Chromium
+	@$(PY) tools/lighthouse.py
+
 serve: book ## build the site and serve it on PORT=8000
 	@echo "Open http://127.0.0.1:$(PORT)/ (Ctrl-C stops)"
 	@$(PY) -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
@@ -124,5 +127,5 @@ need-python:
 .work/audit/bin/pip-audit: | need-python
 	@"$(PYTHON)" -m venv .work/audit && .work/audit/bin/python -m pip install -q pip-audit
 
-.PHONY: help book test execute serve lab lint test-alone test-colab test-threads test-oldest repository \
+.PHONY: help book test execute lighthouse serve lab lint test-alone test-colab test-threads test-oldest repository \
 	benchmark lock audit clean distclean moved need-python
