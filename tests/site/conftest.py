@@ -20,7 +20,7 @@ from playwright.sync_api import Browser, Error, Page, Playwright, sync_playwrigh
 
 from set_repository import declared
 
-PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -36,7 +36,12 @@ PREFIX = f"/{declared().partition('/')[2]}"  # as on GitHub Pages, which serves 
 def start(playwright: Playwright) -> Browser:
     """The system's browser, or else the one that Playwright installed."""
     program = next(filter(None, map(shutil.which, PROGRAMS)), None)
-    return playwright.chromium.launch(executable_path=program, args=FLAGS)
+    if program:
+        return playwright.chromium.launch(executable_path=program, args=FLAGS)
+    try:
+        return playwright.chromium.launch(channel="chrome", args=FLAGS)  # not on the path of a Mac
+    except Error:
+        return playwright.chromium.launch(args=FLAGS)
 
 
 @pytest.fixture(scope="session")
