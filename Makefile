@@ -35,8 +35,11 @@ test: .venv/.installed ## unit tests, every chapter with its numbers compared, c
 execute: .venv/.installed ## run chapters anew: all, or CHAPTER=04; FRESH=1 redraws every figure
 	@$(PY) tools/execute.py $(if $(FRESH),--fresh) $(CHAPTER)
 
-cover: .venv/.installed ## draw the picture of the README and the landing page anew
-	@$(PY) tools/make_cover.py
+cover: .venv/.installed ## draw the pictures of the README, the landing page and link previews anew
+	@$(PY) tools/make_cover.py && $(PY) tools/make_social.py
+
+lighthouse: book ## measure every page with Lighthouse, which takes node and Chromium
+	@$(PY) tools/lighthouse.py
 
 live: .venv/.installed ## train the models of the live figures anew, and export them: 3 minutes
 	@PYTHONPATH=tools $(PY) live/export.py
@@ -130,5 +133,5 @@ need-python:
 .work/audit/bin/pip-audit: | need-python
 	@"$(PYTHON)" -m venv .work/audit && .work/audit/bin/python -m pip install -q pip-audit
 
-.PHONY: help book test execute live live-outputs serve lab lint test-alone test-colab test-threads \
-	test-oldest repository benchmark lock audit clean distclean moved need-python
+.PHONY: help book test execute live live-outputs lighthouse serve lab lint test-alone test-colab \
+	test-threads test-oldest repository benchmark lock audit clean distclean moved need-python

@@ -1,12 +1,35 @@
-"""What the run reports at its end."""
+"""What all tests share: the built site, and what the run reports at its end."""
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
+from filelock import FileLock
+
+from build_site import PAGES, ROOT, build
+
+
+@pytest.fixture(scope="session")
+def site() -> Path:
+    """The pages, built once a run: with pytest-xdist the first worker builds, the others wait."""
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID")
+    folder = ROOT / ".work"
+    folder.mkdir(exist_ok=True)
+    done = folder / "site-of-run"
+    with FileLock(folder / "site.lock"):
+        if run is None or not done.exists() or done.read_text() != run:
+            done.unlink(missing_ok=True)
+            result = build()
+            assert result.returncode == 0, result.stdout
+            if run:
+                done.write_text(run)
+    return PAGES
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print how many of the deliberate bugs the unit tests have found."""
+    """Print how many of the deliberate bugs were found, and whether a browser was missing."""
     outcomes = [
         outcome
         for outcome in ("passed", "failed", "error")
@@ -16,3 +39,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if outcomes:
         killed = outcomes.count("passed")
         terminalreporter.write_line(f"mutants: {killed} of {len(outcomes)} killed")
+    skipped = [
+        report.nodeid
+        for report in terminalreporter.stats.get("skipped", [])
+        if "no browser" in str(report.longrepr)
+    ]
+    if skipped:
+        line = f"NOT TESTED: {len(skipped)} tests of the pages need a browser: install Chromium"
+        terminalreporter.write_line(line, red=True, bold=True)

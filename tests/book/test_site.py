@@ -10,18 +10,10 @@ from bs4 import BeautifulSoup
 from checks import pictures
 from site_assets import foreign_assets, missing_files
 
-from build_site import PAGES, build
 from notebook_files import code_cells, find, read
 from set_repository import declared
 
 CHAPTERS = find([])
-
-
-@pytest.fixture(scope="module")
-def site() -> Path:
-    result = build()
-    assert result.returncode == 0, result.stdout
-    return PAGES
 
 
 def page(site: Path, chapter: Path) -> BeautifulSoup:

@@ -1,20 +1,27 @@
-"""The built site and a browser to look at it with; without a browser these tests are skipped."""
+"""A browser, and the built site over http and from disk: `browser`, `visit`, `site`, `address`.
+
+Without a browser these tests are skipped, and the run's last lines say so; with REQUIRE_BROWSER=1
+in the environment, as in `.ci/run`, they fail instead.
+"""
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+from threading import Thread
+from urllib.parse import urlsplit
 
 import pytest
+from playwright.sync_api import Browser, Error, Page, Playwright, sync_playwright
 
-from build_site import PAGES, ROOT, build
+from set_repository import declared
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-QUIET = [
+PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",
@@ -23,30 +30,100 @@ QUIET = [
     "--disable-component-update",
     "--disable-sync",
 ]
-SOURCES = ("*.md", "_*.yml", "chapters/*", "_static/*", "tools/*.py", "vae_lib/assets/live/*")
+PREFIX = f"/{declared().partition('/')[2]}"  # as on GitHub Pages, which serves a project there
+
+
+def start(playwright: Playwright) -> Browser:
+    """The system's browser, or else the one that Playwright installed."""
+    program = next(filter(None, map(shutil.which, PROGRAMS)), None)
+    if program:
+        return playwright.chromium.launch(executable_path=program, args=FLAGS)
+    try:
+        return playwright.chromium.launch(channel="chrome", args=FLAGS)  # not on the path of a Mac
+    except Error:
+        return playwright.chromium.launch(args=FLAGS)
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator:
-    """Chromium: the system's, or else Playwright's own."""
-    playwright = pytest.importorskip(
-        "playwright.sync_api", reason="NO BROWSER TESTS: playwright is not installed"
-    )
-    found = next(filter(None, map(shutil.which, NAMES)), None)
-    with playwright.sync_playwright() as driver:
-        if found is None and not Path(driver.chromium.executable_path).exists():
-            pytest.skip(f"NO BROWSER TESTS: there is none of {', '.join(NAMES)}")
-        browser = driver.chromium.launch(executable_path=found, args=QUIET)
-        yield browser
-        browser.close()
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        try:
+            chromium = start(playwright)
+        except Error as error:
+            words = f"no browser: {str(error).splitlines()[0]}"
+            if os.environ.get("REQUIRE_BROWSER"):
+                pytest.fail(words, pytrace=False)
+            pytest.skip(words)
+        yield chromium
+        chromium.close()
+
+
+class Handler(SimpleHTTPRequestHandler):
+    """Serves the site below PREFIX, and its 404.html for what is not there, as GitHub does."""
+
+    def translate_path(self, path: str) -> str:
+        inside = path.removeprefix(PREFIX) if path.startswith(f"{PREFIX}/") else "/no/such/file"
+        return super().translate_path(inside)
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        page = Path(self.directory) / "404.html"
+        if code != 404 or not page.exists():
+            return super().send_error(code, message, explain)
+        content = page.read_bytes()
+        self.send_response(404)
+        self.send_header("Content-Type", "text/html")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+        return None
+
+    def log_message(self, *args: object) -> None:
+        """Say nothing."""
 
 
 @pytest.fixture(scope="session")
-def site() -> Path:
-    """The folder of the built pages, built anew only if a source is newer."""
-    built = PAGES / "index.html"
-    newest = max(path.stat().st_mtime for pattern in SOURCES for path in ROOT.glob(pattern))
-    if not built.exists() or built.stat().st_mtime < newest:
-        result = build()
-        assert result.returncode == 0, result.stdout
-    return PAGES
+def address(site: Path) -> Iterator[str]:
+    """Where the site is served: `f"{address}/index.html"`."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(site)))
+    Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}{PREFIX}"
+    server.shutdown()
+
+
+@pytest.fixture
+def visit(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """Open an address in a new window; requests to other hosts are stopped and counted.
+
+    `page.foreign` lists the requests stopped, `page.problems` what the console complained of.
+    """
+    contexts = []
+
+    def open_page(url: str, width: int = 1280, **options: object) -> Page:
+        context = browser.new_context(viewport={"width": width, "height": 800}, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.foreign, page.problems = [], []
+
+        def check(route) -> None:
+            if urlsplit(route.request.url).hostname in (None, "127.0.0.1"):
+                route.continue_()
+            else:
+                page.foreign.append(route.request.url)
+                route.abort()
+
+        context.route("**/*", check)
+        page.on("pageerror", lambda error: page.problems.append(str(error)))
+        page.on(
+            "console",
+            lambda message: (
+                page.problems.append(f"{message.type}: {message.text}")
+                if message.type in ("error", "warning")
+                else None
+            ),
+        )
+        page.goto(url, wait_until="domcontentloaded")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()

@@ -1,0 +1,39 @@
+// What scrolls sideways (wide formulas and tables) can be reached and scrolled by the keyboard.
+{
+  const wide = ".bd-article :is(div.math, mjx-container, .text_html, .pst-scrollable-table-container)";
+  const mark = () => {
+    for (const element of document.querySelectorAll(wide)) {
+      if (element.scrollWidth > element.clientWidth) element.tabIndex = 0;
+      else element.removeAttribute("tabindex");
+    }
+  };
+  document.addEventListener("DOMContentLoaded", mark);
+  document.addEventListener("toggle", mark, true); // a solution that opens
+  window.addEventListener("resize", mark);
+}
+
+// A page opened from disk may not read others, so that search results come without excerpts.
+if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
+
+// Before printing, solutions open and formulas that are wider than the paper shrink to it.
+{
+  const paper = 640; // CSS pixels of text across A4
+  const opened = [];
+  window.addEventListener("beforeprint", () => {
+    for (const details of document.querySelectorAll("details:not([open])")) {
+      details.open = true;
+      opened.push(details);
+    }
+    for (const formula of document.querySelectorAll("mjx-container[display]")) {
+      const width = formula.querySelector("svg").getBoundingClientRect().width;
+      const least = parseFloat(getComputedStyle(formula).minWidth) || width;
+      if (Math.max(least, formula.scrollWidth > formula.clientWidth ? width : 0) > paper)
+        formula.style.fontSize = `${(100 * paper) / Math.max(least, width)}%`;
+    }
+  });
+  window.addEventListener("afterprint", () => {
+    for (const details of opened.splice(0)) details.open = false;
+    for (const formula of document.querySelectorAll("mjx-container[display]"))
+      formula.style.fontSize = "";
+  });
+}

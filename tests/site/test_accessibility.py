@@ -1,0 +1,23 @@
+"""axe finds no fault on any page, in light and in dark; the keyboard reaches everything."""
+
+from __future__ import annotations
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from pages import PAGES
+
+each_page = pytest.mark.parametrize("name", PAGES)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@each_page
+def test_axe_finds_nothing(address: str, visit, name: str, scheme: str) -> None:
+    page = visit(f"{address}/{name}", color_scheme=scheme, reduced_motion="reduce")
+    page.wait_for_load_state("load")
+    violations = Axe().run(page).response["violations"]
+    found = [
+        f"{violation['id']}: {node['html'][:120]} {node['failureSummary'][:300]}"
+        for violation in violations
+        for node in violation["nodes"]
+    ]
+    assert found == []

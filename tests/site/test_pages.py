@@ -1,0 +1,86 @@
+"""Each page opens quietly, over http and from disk, and shows what it should."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pages import CHAPTERS, FROM_DISK, PAGES
+
+from notebook_files import ROOT
+
+SCREENSHOTS = ROOT / "_build" / "screenshots"
+each_page = pytest.mark.parametrize("name", PAGES)
+
+
+def test_these_are_all_pages(site: Path) -> None:
+    built = {path.relative_to(site).as_posix() for path in site.rglob("*.html")}
+    assert {name for name in built if not name.startswith("_static")} == set(PAGES)
+
+
+@pytest.mark.parametrize("name", FROM_DISK)
+def test_a_page_opens_quietly_from_disk(site: Path, visit, name: str) -> None:
+    page = visit((site / name).as_uri())
+    page.wait_for_load_state("load")
+    assert page.foreign == []
+    assert page.problems == []
+
+
+@each_page
+def test_a_page_opens_quietly_over_http(address: str, visit, name: str) -> None:
+    page = visit(f"{address}/{name}")
+    page.wait_for_load_state("load")
+    assert page.foreign == []
+    assert page.problems == []
+    assert page.title()
+    assert page.locator("h1").count() == 1
+    broken = page.locator("article img").evaluate_all(
+        "images => images.filter(i => i.complete && !i.naturalWidth).map(i => i.src)"
+    )
+    assert broken == []
+
+
+@pytest.mark.parametrize("depth", ["", "chapters/", "a/b/c/"])
+def test_a_missing_page_is_explained_at_any_depth(address: str, visit, depth: str) -> None:
+    page = visit(f"{address}/{depth}no-such-page.html")
+    page.wait_for_load_state("load")
+    assert [problem for problem in page.problems if "404" not in problem] == []
+    assert page.locator("h1").inner_text() == "Page not found"
+    assert page.evaluate("() => getComputedStyle(document.body).fontFamily") != "serif"
+    page.locator(".bd-sidebar-primary a", has_text="Glossary").click()
+    page.wait_for_url("**/glossary.html")
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_mathematics_is_drawn(address: str, visit, name: str) -> None:
+    page = visit(f"{address}/{name}")
+    formulas = page.locator(".math")
+    assert formulas.count() > 0
+    sizes = formulas.evaluate_all(
+        "all => all.filter(f => !f.closest('details:not([open])'))"
+        ".map(f => {const b = f.querySelector('svg').getBoundingClientRect();"
+        " return Math.min(b.width, b.height)})"
+    )
+    assert min(sizes) > 2
+    assert page.locator("[data-mml-node=merror], .tex-error").count() == 0
+    words = page.locator("article").evaluate(
+        "a => {a = a.cloneNode(true);"
+        " a.querySelectorAll('pre, code, .math').forEach(e => e.remove()); return a.textContent}"
+    )
+    assert not any(sign in words for sign in ("$$", "\\frac", "\\math", "\\sum", "\\begin{"))
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_a_picture_of_each_chapter_is_kept(site: Path, visit, name: str) -> None:
+    """For a person to look at: `_build/screenshots`."""
+    for label, options in {
+        "desktop": {"width": 1280},
+        "phone": {"width": 390},
+        "dark": {"width": 1280, "color_scheme": "dark"},
+    }.items():
+        page = visit((site / name).as_uri(), **options)
+        page.locator("img[loading=lazy]").evaluate_all("all => all.forEach(i => i.loading='eager')")
+        page.wait_for_load_state("load")
+        target = SCREENSHOTS / f"{Path(name).stem}-{label}.png"
+        page.screenshot(path=target, full_page=True)
+        assert target.stat().st_size > 10_000

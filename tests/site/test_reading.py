@@ -1,0 +1,143 @@
+"""What a reader does: search, find the way by keyboard, change the colours, read on a phone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pages import CHAPTERS, PAGES, listed
+
+PHONE = 360  # CSS pixels
+FOCUSED = "() => document.activeElement.outerHTML.slice(0, 300)"
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_phone_shows_a_page_without_sideways_scroll(address: str, visit, name: str) -> None:
+    page = visit(f"{address}/{name}", width=PHONE)
+    page.wait_for_load_state("load")
+    page.locator("details").evaluate_all("all => all.forEach(d => d.open = true)")
+    width = page.evaluate("() => document.documentElement.scrollWidth")
+    assert width <= PHONE
+    outside = page.locator("article :is(p, li, h1, h2, h3, img, pre, table, .math)").evaluate_all(
+        """all => all.filter(e => {
+             if (e.closest('table, .text_html, pre')?.parentElement?.closest('article') &&
+                 e.closest('.pst-scrollable-table-container, .text_html, pre')) return false;
+             return e.getBoundingClientRect().right > innerWidth + 1;
+           }).map(e => e.outerHTML.slice(0, 200))"""
+    )
+    assert outside == []
+
+
+@pytest.mark.parametrize("scheme", ["http", "file"])
+def test_search_finds_a_word(address: str, site: Path, visit, scheme: str) -> None:
+    start = f"{address}/index.html" if scheme == "http" else (site / "index.html").as_uri()
+    page = visit(start)
+    page.keyboard.press("Control+k")
+    page.keyboard.type("reparameterisation")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#search-results li a")
+    found = page.locator("#search-results li a").evaluate_all("all => all.map(a => a.href)")
+    assert any("03_encoder_decoder.html" in link for link in found)
+    page.locator("#search-results li a", has_text="Glossary").first.click()
+    page.wait_for_url("**/glossary.html**")
+    assert page.problems == [] and page.foreign == []
+
+
+def test_the_first_key_skips_to_the_text(address: str, visit) -> None:
+    page = visit(f"{address}/{CHAPTERS[0]}")
+    page.keyboard.press("Tab")
+    link = page.locator("#pst-skip-link a")
+    assert link.evaluate("a => a === document.activeElement")
+    assert link.bounding_box()["y"] >= 0, "a focused skip link is in sight"
+    page.keyboard.press("Enter")
+    assert page.url.endswith("#main-content")
+    page.keyboard.press("Tab")
+    assert page.evaluate("() => document.activeElement.closest('main') !== null")
+
+
+def test_every_stop_of_the_tab_key_shows(address: str, visit) -> None:
+    page = visit(f"{address}/{CHAPTERS[0]}")
+    page.wait_for_load_state("load")
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        seen = page.evaluate(
+            """() => {
+              const e = document.activeElement, s = getComputedStyle(e);
+              const ring = s.outlineStyle !== 'none' && parseFloat(s.outlineWidth) > 0;
+              return e === document.body || ring || s.boxShadow !== 'none'
+                  || getComputedStyle(e.parentElement).outlineStyle !== 'none';
+            }"""
+        )
+        assert seen, f"no focus ring on {page.evaluate(FOCUSED)}"
+
+
+def test_the_menus_work_by_keyboard(address: str, visit) -> None:
+    page = visit(f"{address}/{CHAPTERS[0]}")
+    page.wait_for_load_state("load")
+    for button, entry in [
+        (".dropdown-launch-buttons > button", "Colab"),
+        (".dropdown-download-buttons > button", ".ipynb"),
+    ]:
+        page.locator(button).focus()
+        page.keyboard.press("Enter")
+        page.locator(".dropdown-menu.show", has_text=entry).wait_for()
+        page.keyboard.press("Escape")
+        page.wait_for_selector(".dropdown-menu.show", state="detached")
+
+
+def test_the_colour_button_changes_the_colours(address: str, visit) -> None:
+    page = visit(f"{address}/index.html", color_scheme="light")
+    page.wait_for_load_state("load")
+    seen = set()
+    for _ in range(3):
+        page.locator(".theme-switch-button").first.click()
+        seen.add(page.evaluate("() => getComputedStyle(document.body).backgroundColor"))
+    assert len(seen) == 2
+    assert page.locator(".theme-switch-button .theme-switch:visible").count() == 1
+
+
+def test_the_contents_open_on_a_phone(address: str, visit) -> None:
+    page = visit(f"{address}/{CHAPTERS[0]}", width=PHONE)
+    page.wait_for_load_state("load")
+    page.locator("button.primary-toggle").click()
+    page.locator(".bd-sidebar-primary a", has_text="Glossary").click()
+    page.wait_for_url("**/glossary.html")
+
+
+def test_pages_follow_each_other(address: str, visit) -> None:
+    order = listed()
+    page = visit(f"{address}/{order[0]}")
+    for name in order[1:]:
+        page.locator("a.right-next").click()
+        page.wait_for_url(f"**/{name}")
+    for name in reversed(order[:-1]):
+        page.locator("a.left-prev").click()
+        page.wait_for_url(f"**/{name}")
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_a_chapter_is_downloaded(site: Path, visit, name: str) -> None:
+    page = visit((site / name).as_uri())
+    links = page.locator(".dropdown-download-buttons a").evaluate_all("all => all.map(a => a.href)")
+    (notebook,) = [link for link in links if link.endswith(".ipynb")]
+    assert Path(notebook.removeprefix("file://")).is_file()
+    assert page.locator("a[href*='colab.research.google.com']").count() >= 2
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_a_chapter_prints_whole(address: str, visit, name: str) -> None:
+    page = visit(f"{address}/{name}", width=718)  # A4 less the usual margins
+    page.wait_for_load_state("load")
+    page.evaluate("() => dispatchEvent(new Event('beforeprint'))")
+    page.emulate_media(media="print")
+    assert page.locator("details:not([open])").count() == 0
+    assert page.locator("article h1").is_visible()
+    for gone in (".bd-sidebar-primary", ".bd-sidebar-secondary", ".bd-header-article"):
+        assert not page.locator(gone).first.is_visible()
+    cut = page.locator("article :is(.math, pre, img, table)").evaluate_all(
+        "all => all.filter(e => e.getBoundingClientRect().right > innerWidth + 1 ||"
+        " e.scrollWidth > e.clientWidth + 1 && e.matches('.math, pre')).map(e => e.outerHTML)"
+    )
+    assert [html[:300] for html in cut] == []
+    page.evaluate("() => dispatchEvent(new Event('afterprint'))")
+    assert page.locator("details:not([open])").count() > 0

@@ -1,0 +1,130 @@
+"""Chapters and reference lead to each other: equations, functions, code in the text."""
+
+from __future__ import annotations
+
+import ast
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+from bs4 import BeautifulSoup
+from docutils import nodes
+
+from cross_references import CITATION, WORK
+from notebook_files import ROOT, find, read
+
+CITED = re.compile(r"[Ee]quation \((\d+)\.(\d+)\)")
+TAG = re.compile(r"\\tag\{(\d+)\.(\d+)\}")
+
+
+def citations() -> list[tuple[str, str, str]]:
+    """The public functions and classes of vae_lib whose docstring names an equation."""
+    found = []
+    for path in sorted((ROOT / "vae_lib").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and node.name[0] != "_":
+                words = ast.get_docstring(node) or ""
+                found += [(node.name, *number) for number in CITED.findall(words)]
+    return found
+
+
+def equations() -> list[tuple[str, str, str]]:
+    """The numbered equations: the page, the chapter and the number."""
+    return [
+        (path.stem, *number)
+        for path in find([])
+        for cell in read(path).cells
+        if cell.cell_type == "markdown"
+        for number in TAG.findall(cell.source)
+    ]
+
+
+@cache
+def soup(page: Path) -> BeautifulSoup:
+    return BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
+
+
+def test_there_is_something_to_check() -> None:
+    assert len(citations()) >= 15
+    assert len(equations()) > 25
+
+
+@pytest.mark.parametrize("citation", citations(), ids=lambda c: f"{c[0]} ({c[1]}.{c[2]})")
+def test_a_docstring_leads_to_its_equation_and_back(site: Path, citation) -> None:
+    name, chapter, number = citation
+    (page,) = (site / "chapters").glob(f"{int(chapter):02}_*.html")
+    there = f"../chapters/{page.name}#equation-{chapter}-{number}"
+    pages = [soup(file) for file in (site / "api").glob("*.html")]
+    assert any(
+        any(link["href"] == there for link in entry.select("a.reference"))
+        for reference in pages
+        for entry in reference.select("dl.py")
+        if entry.dt.get("id", "").endswith(f".{name}")
+    )
+    back = [link["href"] for link in soup(page).select("article a") if "/api/" in link["href"]]
+    assert any(re.search(rf"\.{name}\b", href) for href in back)
+
+
+@pytest.mark.parametrize("equation", equations(), ids=lambda e: f"({e[1]}.{e[2]})")
+def test_an_equation_has_an_anchor(site: Path, equation) -> None:
+    page, chapter, number = equation
+    assert soup(site / "chapters" / f"{page}.html").find(id=f"equation-{chapter}-{number}")
+
+
+def test_every_public_name_has_an_entry(site: Path) -> None:
+    import vae_lib
+
+    entries = {
+        entry["id"]
+        for file in (site / "api").glob("*.html")
+        for entry in soup(file).select("dt")
+        if entry.get("id")
+    }
+    for name in vae_lib.__all__:
+        thing = getattr(vae_lib, name)
+        if isinstance(thing, type):
+            assert f"{thing.__module__}.{name}" in entries
+        else:
+            assert any(entry.startswith(f"vae_lib.{name}.") for entry in entries), name
+    for name, thing in vars(vae_lib.scores).items():
+        if isinstance(thing, type) and name in vae_lib.scores.__all__:
+            assert f"vae_lib.scores.{name}" in entries
+
+
+def cited_works() -> set[tuple[str, str]]:
+    """Author and year of what docstrings and chapters cite, such as Kingma and Welling (2014)."""
+    texts = [
+        ast.get_docstring(node) or ""
+        for path in (ROOT / "vae_lib").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, (ast.Module, ast.FunctionDef, ast.ClassDef))
+    ]
+    texts += [c.source for path in find([]) for c in read(path).cells if c.cell_type == "markdown"]
+    return {match.group(1, 2) for text in texts for match in CITATION.finditer(text)}
+
+
+def entries() -> dict[tuple[str, str], str]:
+    """The anchor of each entry of the references, by author and year."""
+    found = WORK.findall((ROOT / "chapters" / "references.md").read_text(encoding="utf-8"))
+    return {(name, year): nodes.make_id(head) for head, name, year in found}
+
+
+def links_to_entries(site: Path) -> set[str]:
+    pages = [*site.glob("chapters/*.html"), *site.glob("api/*.html")]
+    return {
+        link["href"].rpartition("#")[2]
+        for page in pages
+        if page.name != "references.html"
+        for link in soup(page).select("article a[href*='references.html#']")
+    }
+
+
+@pytest.mark.parametrize("work", sorted(cited_works()), ids=" ".join)
+def test_a_cited_work_leads_to_its_entry(site: Path, work: tuple[str, str]) -> None:
+    assert soup(site / "chapters" / "references.html").find(id=entries()[work])
+    assert entries()[work] in links_to_entries(site)
+
+
+def test_every_entry_is_cited(site: Path) -> None:
+    assert set(entries().values()) - links_to_entries(site) == set()

@@ -1,0 +1,73 @@
+"""Sphinx extension: what search engines and previews of links read.
+
+The address of the site follows from the repository's: GitHub Pages serves OWNER/REPOSITORY below
+https://OWNER.github.io/REPOSITORY/. `html_baseurl` in `_config.yml` overrules that. A chapter is
+described by its card on the landing page; any other page by its first paragraph.
+"""
+
+from __future__ import annotations
+
+import re
+from html import escape
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.config import Config
+
+from set_repository import declared
+
+CARD = re.compile(r":link: (?P<page>[\w/]+)\n:link-type: doc\n(?P<words>.+?)\n:::", re.DOTALL)
+MADE = {
+    "search": "Search the chapters and the reference of the book.",
+    "genindex": "Every function and class of vae_lib, in alphabetical order.",
+    "404": "There is no page of the book at this address.",
+}
+LONGEST = 300  # characters of a description
+
+
+def set_address(app: Sphinx, config: Config) -> None:
+    if not config.html_baseurl:
+        owner, repository = declared(Path(app.srcdir)).split("/")
+        config.html_baseurl = f"https://{owner.lower()}.github.io/{repository}/"
+    config.project = config.html_title
+    config.ogp_site_url = config.html_baseurl
+    config.notfound_urls_prefix = urlsplit(config.html_baseurl).path
+
+
+def cards(landing_page: str) -> dict[str, str]:
+    """What the landing page says about each chapter."""
+    found = CARD.finditer(landing_page)
+    return {match["page"]: match["words"].replace("`", "").replace("\n", " ") for match in found}
+
+
+def first_paragraph(doctree: nodes.document) -> str:
+    for paragraph in doctree.findall(nodes.paragraph):
+        if not isinstance(paragraph.parent, nodes.entry):  # a cell of a table is no description
+            return " ".join(paragraph.astext().split())
+    return ""
+
+
+def describe(app: Sphinx, page: str, template: str, context: dict, doctree: nodes.document) -> None:
+    landing_page = (Path(app.srcdir) / "index.md").read_text(encoding="utf-8")
+    words = cards(landing_page).get(page) or MADE.get(page) or first_paragraph(doctree)
+    if len(words) > LONGEST:
+        words = words[:LONGEST].rpartition(" ")[0] + " …"
+    tag = f'<meta name="description" content="{escape(words)}" />\n'
+    context["metatags"] = context.get("metatags", "") + tag
+    context["meta"] = {**(context.get("meta") or {}), "og:description": escape(words)}
+
+
+def write_robots(app: Sphinx, exception: Exception | None) -> None:
+    if exception:
+        return
+    lines = f"User-agent: *\nAllow: /\nSitemap: {app.config.html_baseurl}sitemap.xml\n"
+    Path(app.outdir, "robots.txt").write_text(lines, encoding="utf-8")
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    app.connect("config-inited", set_address, priority=1)
+    app.connect("html-page-context", describe, priority=100)  # before sphinxext-opengraph looks
+    app.connect("build-finished", write_robots)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
