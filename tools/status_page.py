@@ -27,7 +27,7 @@ def chapters(root: Path) -> str:
         number = str(int(path.stem[:2]))
         seconds = f"under {notebook.metadata['run_seconds']} s"
         rows.append((number, f"[{title}]({path.name})", seconds, str(len(cells)), str(figures)))
-    return table(("", "chapter", "run time", "code cells", "figures"), rows)
+    return table(("number", "chapter", "run time", "code cells", "figures"), rows)
 
 
 def locked(lock: Path, name: str) -> str:

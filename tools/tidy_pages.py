@@ -31,7 +31,9 @@ UNUSED = re.compile(
     r'|<div id="jb-print-docs-body".*?(?=<div id="searchbox">)',  # a second title and contents
     re.DOTALL,
 )
+SUMMARY = '<summary><span class="toctree-toggle"'
 SIDEBAR = '<div class="bd-sidebar-primary bd-sidebar'
+NAMED = SUMMARY.replace("<summary", '<summary aria-label="Pages of this part"')
 LANDMARK = SIDEBAR.replace("<div", '<div role="complementary" aria-label="Book"')
 SCRIPT = re.compile(r"<script (?=[^>]*\bsrc=)(?![^>]*\b(?:defer|async)\b)")
 ICON = re.compile(
@@ -116,7 +118,7 @@ def tidy(app: Sphinx, exception: Exception | None) -> None:
     pages = [page for page in site.rglob("*.html") if static not in page.parents]
     for page in pages:
         html = UNUSED.sub("", page.read_text(encoding="utf-8"))
-        html = html.replace(SIDEBAR, LANDMARK)
+        html = html.replace(SIDEBAR, LANDMARK).replace(SUMMARY, NAMED)
         html = draw_icons(html, static)
         html = single_search(html)
         html = store_pictures(html, page, site)

@@ -1,4 +1,4 @@
-"""axe finds no fault on any page, in light and in dark; the keyboard reaches everything."""
+"""axe finds no fault on any page, in light and in dark."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from pages import PAGES
 
-each_page = pytest.mark.parametrize("name", PAGES)
+COLOURS = {"runOnly": ["color-contrast", "link-in-text-block"]}  # all that the dark mode changes
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@each_page
+@pytest.mark.parametrize("name", PAGES)
 def test_axe_finds_nothing(address: str, visit, name: str, scheme: str) -> None:
     page = visit(f"{address}/{name}", color_scheme=scheme, reduced_motion="reduce")
     page.wait_for_load_state("load")
-    violations = Axe().run(page).response["violations"]
+    options = COLOURS if scheme == "dark" else None
+    violations = Axe().run(page, options=options).response["violations"]
     found = [
         f"{violation['id']}: {node['html'][:120]} {node['failureSummary'][:300]}"
         for violation in violations
