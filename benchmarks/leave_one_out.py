@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> None:
     results = {
         "without_labels": protocols.summary(without),
         "with_labels": protocols.summary(labelled),
-        "training_seconds": {"mean": np.mean(training).round(1), "most": np.max(training).round(1)},
+        "training_wall_seconds": protocols.mean_and_most(training),
         "peak_mib": record.peak_memory(),
     }
     settings = {**protocols.SETTINGS, "epochs": EPOCHS, "batch": BATCH, "chosen": CHOSEN}

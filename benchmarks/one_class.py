@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> None:
         by_seed.append(rows)
     results = {
         "auroc": protocols.summary(by_seed),
-        "training_seconds": {"mean": np.mean(training).round(1), "most": np.max(training).round(1)},
+        "training_wall_seconds": protocols.mean_and_most(training),
         "peak_mib": record.peak_memory(),
     }
     settings = {**protocols.SETTINGS, "epochs": EPOCHS, "batch": BATCH, "chosen": CHOSEN}

@@ -93,6 +93,11 @@ def summary(by_seed: list[dict[int, dict[str, float]]]) -> dict[str, dict]:
     return table
 
 
+def mean_and_most(values: list[float]) -> dict[str, float]:
+    """Of seconds, for the record."""
+    return {"mean": round(float(np.mean(values)), 1), "most": round(float(np.max(values)), 1)}
+
+
 class Progress:
     """Finished parts of a run, kept in a folder of its own, so that a run may be interrupted."""
 
