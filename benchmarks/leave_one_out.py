@@ -17,13 +17,15 @@ def run(arguments: argparse.Namespace) -> None:
     """Every class left out, every seed; write the record leave_one_out_<data>.
 
     With labels there is one VAE a class, as `AnomalyDetector([vae, ...])` has them: the models are
-    those of `one_class`, and an image's score is the smallest over the normal classes.
+    those of `one_class`, and an image's score is the smallest over the normal classes. The ensemble
+    is one detector: the chosen score's logarithm, averaged over the models of all seeds.
     """
     protocols.set_threads(arguments.threads)
     data = protocols.load(arguments)
     progress = protocols.Progress(arguments, data.sha256, epochs=EPOCHS, batch=BATCH)
     of_classes = one_class.progress_of(arguments, data)
     without, labelled, training = [], [], []
+    logs = {c: [] for c in data.classes}
     for seed in range(arguments.seeds):
         models = {c: one_class.class_scores(data, c, seed, of_classes) for c in data.classes}
         without.append({})
@@ -32,6 +34,7 @@ def run(arguments: argparse.Namespace) -> None:
             found = _without_labels(data, c, seed, progress)
             training.append(float(found["training"]))
             truth = data.y_test == c
+            logs[c].append(np.log(found[CHOSEN["without_labels"]]))
             values = {name: found[name] for name in protocols.SCORES}
             without[-1][c] = protocols.aurocs(values, truth)
             others = [models[other] for other in data.classes if other != c]
@@ -39,9 +42,14 @@ def run(arguments: argparse.Namespace) -> None:
             labelled[-1][c] = protocols.aurocs(least, truth)
             print(f"leave_one_out, seed {seed}, class {c}: without labels {without[-1][c]}")
             print(f"  with labels {labelled[-1][c]}", flush=True)
+    ensemble = {
+        c: protocols.aurocs({CHOSEN["without_labels"]: np.mean(parts, axis=0)}, data.y_test == c)
+        for c, parts in logs.items()
+    }
     results = {
         "without_labels": protocols.summary(without),
         "with_labels": protocols.summary(labelled),
+        "ensemble_without_labels": protocols.summary([ensemble]),
         "training_wall_seconds": protocols.mean_and_most(training),
         "peak_mib": record.peak_memory(),
     }
