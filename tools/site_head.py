@@ -59,15 +59,25 @@ def describe(app: Sphinx, page: str, template: str, context: dict, doctree: node
     context["meta"] = {**(context.get("meta") or {}), "og:description": escape(words)}
 
 
-def write_robots(app: Sphinx, exception: Exception | None) -> None:
+def write_for_robots(app: Sphinx, exception: Exception | None) -> None:
+    """The list of all pages, and where to find it: too little for an extension of its own."""
     if exception:
         return
-    lines = f"User-agent: *\nAllow: /\nSitemap: {app.config.html_baseurl}sitemap.xml\n"
+    address = app.config.html_baseurl
+    pages = [address + app.builder.get_target_uri(page) for page in sorted(app.env.found_docs)]
+    urls = "\n".join(f"<url><loc>{escape(page)}</loc></url>" for page in pages)
+    namespace = "http://www.sitemaps.org/schemas/sitemap/0.9"
+    Path(app.outdir, "sitemap.xml").write_text(
+        '<?xml version="1.0" encoding="utf-8"?>\n'
+        f'<urlset xmlns="{namespace}">\n{urls}\n</urlset>\n',
+        encoding="utf-8",
+    )
+    lines = f"User-agent: *\nAllow: /\nSitemap: {address}sitemap.xml\n"
     Path(app.outdir, "robots.txt").write_text(lines, encoding="utf-8")
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("config-inited", set_address, priority=1)
     app.connect("html-page-context", describe, priority=100)  # before sphinxext-opengraph looks
-    app.connect("build-finished", write_robots)
+    app.connect("build-finished", write_for_robots)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
