@@ -24,7 +24,7 @@ MADE = {
     "genindex": "Every function and class of vae_lib, in alphabetical order.",
     "404": "There is no page of the book at this address.",
 }
-LONGEST = 300  # characters of a description
+SHORTEST, LONGEST = 40, 300  # characters of a description
 
 
 def set_address(app: Sphinx, config: Config) -> None:
@@ -43,9 +43,11 @@ def cards(landing_page: str) -> dict[str, str]:
 
 
 def first_paragraph(doctree: nodes.document) -> str:
+    """The first that says something: no cell of a table, no mere pointer to a chapter."""
     for paragraph in doctree.findall(nodes.paragraph):
-        if not isinstance(paragraph.parent, nodes.entry):  # a cell of a table is no description
-            return " ".join(paragraph.astext().split())
+        words = " ".join(paragraph.astext().split())
+        if not isinstance(paragraph.parent, nodes.entry) and len(words) >= SHORTEST:
+            return words
     return ""
 
 
