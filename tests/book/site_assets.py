@@ -9,6 +9,8 @@ from urllib.parse import unquote, urlsplit
 
 from bs4 import BeautifulSoup
 
+from set_repository import declared
+
 LOADED = (("script", "src"), ("link", "href"), ("img", "src"), ("iframe", "src"), ("source", "src"))
 NOT_LOADED = {"canonical", "index", "search", "next", "prev", "author", "license", "alternate"}
 CSS_URL = re.compile(r"url\(\s*['\"]?([^'\")]+)|@import\s+['\"]([^'\"]+)")
@@ -54,5 +56,11 @@ def missing_files(site: Path) -> list[str]:
         for url in loaded(page)
         if not urlsplit(url).scheme
         and not urlsplit(url).netloc
-        and not (page.parent / unquote(urlsplit(url).path)).exists()
+        and not local(site, page, unquote(urlsplit(url).path)).exists()
     ]
+
+
+def local(site: Path, page: Path, path: str) -> Path:
+    """The file of an address; one from the root, as 404.html has, is in the published folder."""
+    root = f"/{declared().partition('/')[2]}/"
+    return site / path.removeprefix(root) if path.startswith(root) else page.parent / path

@@ -14,9 +14,10 @@ import yaml
 from notebook_files import ROOT
 from report_failures import CHECKS, failed
 
-# Keeps the issues in a file, and does what the true one does with these arguments.
+# Keeps the issues in a file, and does what the true one does with these arguments. Its first line
+# cannot name an interpreter in a folder with a space.
 GH = """\
-#!{python}
+#!/usr/bin/env python3
 import json, pathlib, sys
 store = pathlib.Path({store!r})
 issues = json.loads(store.read_text())
@@ -43,7 +44,7 @@ class Repository:
     def __init__(self, folder: Path) -> None:
         self.folder, self.store = folder, folder / "issues.json"
         self.store.write_text("[]")
-        (folder / "gh").write_text(GH.format(python=sys.executable, store=str(self.store)))
+        (folder / "gh").write_text(GH.format(store=str(self.store)))
         (folder / "gh").chmod(0o755)
 
     @property

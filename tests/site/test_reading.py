@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import pytest
 from pages import CHAPTERS, PAGES, listed
@@ -120,7 +122,7 @@ def test_a_chapter_is_downloaded(site: Path, visit, name: str) -> None:
     page = visit((site / name).as_uri())
     links = page.locator(".dropdown-download-buttons a").evaluate_all("all => all.map(a => a.href)")
     (notebook,) = [link for link in links if link.endswith(".ipynb")]
-    assert Path(notebook.removeprefix("file://")).is_file()
+    assert Path(url2pathname(urlsplit(notebook).path)).is_file()
     assert page.locator("a[href*='colab.research.google.com']").count() >= 2
 
 

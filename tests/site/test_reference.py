@@ -84,7 +84,8 @@ def test_every_public_name_has_an_entry(site: Path) -> None:
     for name in vae_lib.__all__:
         thing = getattr(vae_lib, name)
         if isinstance(thing, type):
-            assert f"{thing.__module__}.{name}" in entries
+            module = ".".join(thing.__module__.split(".")[:2])  # a package stands for its files
+            assert f"{module}.{name}" in entries
         else:
             assert any(entry.startswith(f"vae_lib.{name}.") for entry in entries), name
     for name, thing in vars(vae_lib.scores).items():
