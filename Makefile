@@ -42,10 +42,10 @@ lighthouse: book ## measure every page with Lighthouse, which takes node and Chr
 	@$(PY) tools/lighthouse.py
 
 live: .venv/.installed ## train the models of the live figures anew, and export them: 3 minutes
-	@PYTHONPATH=tools $(PY) live/export.py
+	@PYTHONPATH=tools:. $(PY) live/export.py
 
 live-outputs: .venv/.installed ## put the live figures as they are into the chapters' outputs
-	@PYTHONPATH=tools $(PY) live/stamp.py
+	@PYTHONPATH=tools:. $(PY) live/stamp.py
 
 serve: book ## build the site and serve it on PORT=8000
 	@echo "Open http://127.0.0.1:$(PORT)/ (Ctrl-C stops)"

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import ast
 import hashlib
-import io
 import re
-import tokenize
 from pathlib import Path
 
 import nbformat
 
+from benchmarks.record import bare
 from notebook_files import ROOT, code_cells, find, read, write_text
 from vae_lib import live
 
@@ -28,26 +26,9 @@ FILE = "made_by.txt"
 CALL = re.compile(r'\blive\.show\("(\w+)"\)')
 
 
-def code(text: str) -> str:
-    """Python without comments, docstrings and empty lines."""
-    lines = text.splitlines()
-    for token in tokenize.generate_tokens(io.StringIO(text).readline):
-        if token.type == tokenize.COMMENT:
-            row, column = token.start
-            lines[row - 1] = lines[row - 1][:column]
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(
-            node
-        ):
-            words = node.body[0]
-            for row in range(words.lineno, words.end_lineno + 1):
-                lines[row - 1] = ""
-    return "\n".join(line.rstrip() for line in lines if line.strip())
-
-
 def fingerprint(root: Path = ROOT) -> str:
     """A digest of the code of all SOURCES."""
-    texts = [code((root / name).read_text(encoding="utf-8")) for name in SOURCES]
+    texts = [bare((root / name).read_text(encoding="utf-8")) for name in SOURCES]
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
 
 

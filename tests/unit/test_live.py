@@ -38,7 +38,7 @@ def test_code_is_what_is_left_without_words() -> None:
     text = (
         '"""Words."""\nx = "#1"  # two\n\n\ndef f():\n    """Three\n    lines."""\n    return x\n'
     )
-    assert stamp.code(text) == 'x = "#1"\ndef f():\n    return x'
+    assert stamp.bare(text) == 'x = "#1"\ndef f():\n    return x'
 
 
 @pytest.mark.parametrize("name", DETECTORS)
