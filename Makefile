@@ -38,8 +38,8 @@ execute: .venv/.installed ## run chapters anew: all, or CHAPTER=04; FRESH=1 redr
 cover: .venv/.installed ## draw the pictures of the README, the landing page and link previews anew
 	@$(PY) tools/make_cover.py && $(PY) tools/make_social.py
 
-lighthouse: book ## measure every page with Lighthouse, which takes node and Chromium
-	@$(PY) tools/lighthouse.py
+lighthouse: book ## measure the pages with Lighthouse, which takes node and Chromium; FOLDER=chapters/
+	@$(PY) tools/lighthouse.py $(FOLDER)
 
 live: .venv/.installed ## train the models of the live figures anew, and export them: 3 minutes
 	@PYTHONPATH=tools:. $(PY) live/export.py

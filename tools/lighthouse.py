@@ -1,4 +1,4 @@
-"""Measure every built page with Lighthouse: `make lighthouse`, which needs node and Chromium.
+"""Measure the built pages with Lighthouse: `make lighthouse`, which needs node and Chromium.
 
 The pages are served from this machine, compressed as GitHub Pages does it. Where a figure of a page
 is below the goal, the page is measured twice more and the median counts: other work on the machine
@@ -81,7 +81,8 @@ def measure(url: str, mode: str) -> dict[str, float]:
     return {name: statistics.median(one[name] for one in runs) for name in runs[0]}
 
 
-def main() -> str:
+def main(folder: str = "") -> str:
+    """Measure the pages whose address begins with `folder`; say which are below the goal."""
     browser = next(filter(None, map(shutil.which, PROGRAMS)), None)
     if not (browser and shutil.which("npm")):
         return "Lighthouse needs node with npm, and Chromium."
@@ -91,12 +92,14 @@ def main() -> str:
     pages = {}
     for file in sorted(p for p in PAGES.rglob("*.html") if PAGES / "_static" not in p.parents):
         name = file.relative_to(PAGES).as_posix()
+        if not name.startswith(folder):
+            continue
         url = f"http://127.0.0.1:{server.server_port}{PREFIX}/{name}"
         pages[name] = {mode: measure(url, mode) for mode in MODES}
         print(name, *([pages[name][mode][c] for c in CATEGORIES] for mode in MODES), flush=True)
     chromium = subprocess.run([browser, "--version"], capture_output=True, text=True, check=True)
     result = {
-        "command": "make lighthouse",
+        "command": f"make lighthouse {folder and f'FOLDER={folder}'}".strip(),
         "date": datetime.date.today().isoformat(),
         "versions": {"lighthouse": VERSION, "browser": chromium.stdout.split(" built")[0].strip()},
         "pages": pages,
@@ -113,4 +116,4 @@ def main() -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main() or 0)
+    sys.exit(main(*sys.argv[1:]) or 0)
