@@ -122,6 +122,7 @@ def visit(browser: Browser) -> Iterator[Callable[..., Page]]:
             ),
         )
         page.goto(url, wait_until="domcontentloaded")
+        page.keyboard.press("Shift")  # live figures that are far away start at the first key
         return page
 
     yield open_page

@@ -51,7 +51,7 @@ def visit(browser) -> Iterator[Callable]:
         else:
             request.continue_()
 
-    def go(url: str, **options):
+    def go(url: str, awake: bool = True, **options):
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
         contexts.append(context)
         context.route("**/*", route)
@@ -62,6 +62,8 @@ def visit(browser) -> Iterator[Callable]:
             lambda said: complaints.append(said.text) if said.type == "error" else None,
         )
         page.goto(url, wait_until="domcontentloaded")
+        if awake:
+            page.keyboard.press("Shift")  # figures that are far away start at the first key
         return page
 
     yield go
@@ -490,6 +492,34 @@ def test_without_javascript_there_is_a_still_picture_and_a_sentence(visit, site:
         assert still.locator("img").bounding_box()["width"] > 200
         assert still.locator("img").get_attribute("alt") == live.FIGURES[name].alt
         assert "needs JavaScript" in still.text_content()
+
+
+def test_a_figure_starts_when_the_reader_comes_near(visit, site: Path) -> None:
+    page = visit(f"{site.as_uri()}/chapters/try_it.html", awake=False)
+    started = "[...document.querySelectorAll('[data-vae-live]')].map((host) => !!host.shadowRoot)"
+    page.wait_for_function(f"{started}[0]")
+    assert page.evaluate(started) == [True, False, False]
+    figure(page, "threshold").scroll_into_view_if_needed()
+    page.wait_for_function(f"{started}[1]")
+    page.keyboard.press("Tab")  # must find the figures, however far away
+    assert page.evaluate(started) == [True, True, True]
+
+
+@pytest.mark.parametrize("width", [320, 390, 768, 1280])
+def test_nothing_jumps_when_the_first_figure_starts(visit, site: Path, width: int) -> None:
+    page = visit(
+        f"{site.as_uri()}/chapters/try_it.html",
+        awake=False,
+        viewport={"width": width, "height": 800},
+    )
+    figure(page, "score").get_by_role("button", name="Clear").wait_for()
+    shift = page.evaluate(
+        """() => new Promise((done) => new PerformanceObserver((list) =>
+          done(list.getEntries().reduce((sum, entry) => sum + entry.value, 0)))
+          .observe({ type: "layout-shift", buffered: true })
+          || setTimeout(() => done(0), 500))"""
+    )
+    assert shift < 0.02
 
 
 def test_with_javascript_the_still_picture_is_gone(page) -> None:

@@ -3,18 +3,27 @@
 (function (live) {
   live.figures = live.figures || {};
 
-  // Every <div data-vae-live="score"> whose figure is loaded gets it, once. Until then, and where
-  // scripts do not run, the div shows its own content: a still picture and a sentence.
-  live.mount = () => {
-    for (const host of document.querySelectorAll("[data-vae-live]")) {
-      const figure = live.figures[host.dataset.vaeLive];
-      if (!figure || host.shadowRoot) continue;
-      const root = host.attachShadow({ mode: "open" });
-      root.innerHTML = `<style>${live.style}</style>${figure.html}`;
-      const redraw = figure.start(root, (selector) => root.querySelector(selector)) || (() => {});
-      followTheme(host, redraw);
-    }
-  };
+  // Every <div data-vae-live="score"> whose figure is loaded gets it, once, when the reader comes
+  // near. Until then, and where scripts do not run, the div shows its own content: a still picture
+  // and a sentence.
+  live.mount = () => hosts().forEach((host) => nearby.observe(host));
+
+  const hosts = () => [...document.querySelectorAll("[data-vae-live]")].filter((host) => live.figures[host.dataset.vaeLive]);
+  const nearby = new IntersectionObserver(
+    (seen) => seen.filter((entry) => entry.isIntersecting).forEach((entry) => start(entry.target)),
+    { rootMargin: "50%" },
+  );
+  // The Tab key must find a figure that is still far away: so the first key starts them all.
+  addEventListener("keydown", () => hosts().forEach(start), { once: true, capture: true });
+
+  function start(host) {
+    nearby.unobserve(host);
+    if (host.shadowRoot) return;
+    const figure = live.figures[host.dataset.vaeLive], root = host.attachShadow({ mode: "open" });
+    root.innerHTML = `<style>${live.style}</style>${figure.html}`;
+    const redraw = figure.start(root, (selector) => root.querySelector(selector)) || (() => {});
+    followTheme(host, redraw);
+  }
 
   // The site, JupyterLab, VS Code and Colab each say "dark" in a way of their own; else the system does.
   function isDark() {
