@@ -27,6 +27,7 @@ def main() -> None:
     many = commands.add_parser("leave_one_out", help="AUROC of every class as the only unseen one")
     ood = commands.add_parser("out_of_distribution", help="one data set against another, and worse")
     ood.add_argument("--other", required=True, help="the other data set, an .npz")
+    parts = commands.add_parser("ablation", help="one change of a setting at a time")
     peers = commands.add_parser("peers", help="scikit-learn's and PyOD's detectors, same splits")
     peers.add_argument("--protocol", choices=("one_class", "leave_one_out"), default="one_class")
     peers.add_argument("--pyod-classes", type=int, nargs="+", help="not all, since PyOD is slow")
@@ -36,9 +37,9 @@ def main() -> None:
     drawn.add_argument("--out", default=".work/glyphs", help="a folder")
     drawn.add_argument("--train", type=int, default=1200, help="training images a class")
     drawn.add_argument("--test", type=int, default=200, help="test images a class")
-    for command in (density, one, many, ood, peers):
+    for command in (density, one, many, ood, parts, peers):
         command.add_argument("--work", default=".work/benchmarks", help="where progress is kept")
-    for command in (density, speed, scoring, memory, one, many, ood, peers):
+    for command in (density, speed, scoring, memory, one, many, ood, parts, peers):
         command.add_argument("--data", required=True, help="an .npz in Keras's layout")
         command.add_argument("--threads", type=int, default=2)
     density.add_argument("--seed", type=int, default=0)

@@ -51,26 +51,34 @@ def load(arguments: argparse.Namespace) -> Data:
     return Data(*data.load(arguments.data), digest)
 
 
-def train(x: np.ndarray, epochs: int, batch: int, seed: int) -> VAE:
-    """The VAE of all benchmarks, trained on x."""
+def train(x: np.ndarray, epochs: int, batch: int, seed: int, **changes) -> VAE:
+    """The VAE of all benchmarks, trained on x; `changes` are other settings than `SETTINGS`."""
     keras.utils.set_random_seed(seed)
-    vae = VAE(
-        SETTINGS["latent_dim"],
-        Gaussian(SETTINGS["sigma"]),
-        x.shape[1:],
-        network=SETTINGS["network"],
-        hidden=SETTINGS["hidden"],
-    )
+    settings = SETTINGS | changes
+    rate, sigma = settings.pop("rate"), settings.pop("sigma")
+    vae = VAE(likelihood=Gaussian(sigma), data_shape=x.shape[1:], **settings)
     steps = epochs * -(-len(x) // batch)
-    schedule = keras.optimizers.schedules.CosineDecay(SETTINGS["rate"], steps, alpha=0.01)
+    schedule = keras.optimizers.schedules.CosineDecay(rate, steps, alpha=0.01)
     vae.compile(optimizer=keras.optimizers.Adam(schedule))
     vae.fit(x, epochs=epochs, batch_size=batch, verbose=0)
     return vae
 
 
-def all_scores(vae: VAE, normal: np.ndarray, x: np.ndarray) -> dict[str, np.ndarray]:
-    """Each of `SCORES` for the images x; those that learn do so from the training images."""
-    return {name: scores.get(name).fit(vae, normal)(vae, x) for name in SCORES}
+def all_scores(
+    vae: VAE, normal: np.ndarray, x: np.ndarray, names: tuple[str, ...] = SCORES
+) -> dict[str, np.ndarray]:
+    """Each named score of the images x; those that learn do so from the training images."""
+    return {name: scores.get(name).fit(vae, normal)(vae, x) for name in names}
+
+
+def train_and_score(
+    normal: np.ndarray, x: np.ndarray, epochs: int, batch: int, seed: int
+) -> dict[str, np.ndarray | float]:
+    """`all_scores` of x after a training on the normal images, and its CPU seconds: `training`."""
+    start = record.cpu_seconds()
+    vae = train(normal, epochs, batch, seed)
+    seconds = record.cpu_seconds() - start
+    return {**all_scores(vae, normal, x), "training": seconds}
 
 
 def aurocs(found: dict[str, np.ndarray], is_anomaly: np.ndarray) -> dict[str, float]:

@@ -8,7 +8,15 @@ import json
 import numpy as np
 import pytest
 
-from benchmarks import glyphs, leave_one_out, one_class, out_of_distribution, protocols, record
+from benchmarks import (
+    ablation,
+    glyphs,
+    leave_one_out,
+    one_class,
+    out_of_distribution,
+    protocols,
+    record,
+)
 
 CLASSES = (2, 5, 11)
 
@@ -55,6 +63,24 @@ def test_one_class_and_leave_one_out_take_any_classes(arguments):
 def test_noise_is_out_of_distribution(arguments):
     found = run(out_of_distribution, arguments, "out_of_distribution")["results"]["auroc"]
     assert found["neighbours"]["by_class"]["noise"] > 0.9
+
+
+def test_an_ablation_changes_one_setting_at_a_time(arguments, monkeypatch):
+    monkeypatch.setattr(ablation, "CHANGES", {"as it is": {}, "one latent": {"latent_dim": 1}})
+    sizes, train = [], protocols.train
+
+    def remember(*given, **changes):
+        vae = train(*given, **changes)
+        sizes.append((vae.latent_dim, len(given[0])))
+        return vae
+
+    monkeypatch.setattr(protocols, "train", remember)
+    found = run(ablation, arguments, "ablation")["results"]
+    assert sizes == [(k, n) for k in (16, 1) for n in (24, 24, 48, 48)]
+    for table in found.values():
+        assert set(table) == {"one_class", "leave_one_out"}
+        assert list(table["one_class"]["relative"]["by_class"]) == ["2", "11"]
+    assert found["as it is"] != found["one latent"]
 
 
 def test_an_interrupted_run_goes_on_where_it_was(arguments, monkeypatch):

@@ -179,9 +179,7 @@ def test_activations_of_an_image_that_is_its_own_reconstruction_do_not_differ(
 def test_neighbours_are_scikit_learns(make_vae, many, network):
     vae = make_vae(network=network, hidden=(6, 5))
     score = scores.NeighbourDistance(k=2).fit(vae, many[:30])
-    hidden = {"dense": 5, "conv": 5}[network]
-    normal, new = (np.asarray(score.features(vae, part)) for part in (many[:30], many[30:]))
-    assert normal.shape[1] % hidden == 0
+    normal, new = (np.asarray(vae.encode(part)[0]) for part in (many[:30], many[30:]))
     search = NearestNeighbors(n_neighbors=2, metric="cosine").fit(normal)
     expected = search.kneighbors(new)[0].mean(axis=1)
     np.testing.assert_allclose(score(vae, many[30:]), expected, atol=1e-5)
@@ -191,6 +189,15 @@ def test_neighbours_are_found_among_the_images_it_was_fitted_on(trained, many):
     score = scores.NeighbourDistance(k=1).fit(trained, many[:40])
     np.testing.assert_allclose(score(trained, many[:40]), 0, atol=1e-6)
     assert score(trained, many[40:]).max() > 1e-4
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_copy_of_a_normal_image_is_at_distance_zero_and_not_below(make_vae, many, seed):
+    keras.utils.set_random_seed(seed)
+    vae, copies = make_vae(latent_dim=1, hidden=(32,)), np.repeat(many, 6, axis=0)
+    distance = scores.NeighbourDistance().fit(vae, copies)(vae, copies)
+    assert distance.min() >= 0 and distance.max() < 1e-6
+    assert np.isfinite(scores.Fusion(("neighbours",)).fit(vae, copies)(vae, copies)).all()
 
 
 @pytest.mark.parametrize("parts", [("local", "relative"), ("local", "latent", "neighbours")])
@@ -248,8 +255,8 @@ def test_one_image_is_not_enough_to_fit(trained, many, complains):
 
 def test_an_encoder_without_hidden_layers_has_no_activations(make_vae, many, complains):
     vae = make_vae(hidden=())
-    for kind in (scores.ActivationDistance, scores.NeighbourDistance):
-        complains(lambda kind=kind: kind().fit(vae, many), "hidden activations", "Dense")
+    complains(lambda: scores.ActivationDistance().fit(vae, many), "hidden activations", "Dense")
+    assert scores.NeighbourDistance().fit(vae, many)(vae, many).shape == (45,)
 
 
 @pytest.mark.parametrize("kind", [scores.ImportanceBound, scores.ReconstructionProbability])

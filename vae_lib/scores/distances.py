@@ -72,9 +72,9 @@ class ActivationDistance(LatentDistance):
 class NeighbourDistance(Score):
     """Mean cosine distance, in 0..2, to the `k` nearest normal images; equation (7.1).
 
-    It is measured in the activations of the encoder's last hidden layer, and the decoder takes no
-    part: so a simple shape that any decoder draws well is no easy way past it. All images that it
-    is fitted on are kept and compared with: the more, the better, the slower and the larger.
+    It is measured between posterior means, and the decoder takes no part: so a simple shape that
+    any decoder draws well is no easy way past it. The codes of all images that it is fitted on are
+    kept and compared with: the more, the better, the slower and the larger.
     """
 
     name = "neighbours"
@@ -86,17 +86,17 @@ class NeighbourDistance(Score):
         check_count("k", self.k)
 
     def features(self, vae: VAE, x):
-        """The activations, of length 1: (n, units)."""
-        last = keras.tree.flatten(_hidden_layers(vae)(x))[-1]
-        return ops.normalize(ops.reshape(last, (ops.shape(x)[0], -1)), axis=-1)
+        """The posterior means, of length 1: (n, latent_dim)."""
+        return ops.normalize(vae.encode(x)[0], axis=-1)
 
     def terms(self, vae: VAE, x):
         """One an image."""
         similarities = self.features(vae, x) @ ops.transpose(self.references)
-        return 1 - ops.mean(ops.top_k(similarities, self.k)[0], axis=-1)
+        nearest = ops.mean(ops.top_k(similarities, self.k)[0], axis=-1)
+        return ops.maximum(1 - nearest, 0)  # a cosine may be rounded to a little more than 1
 
     def fit(self, vae: VAE, images: np.ndarray) -> NeighbourDistance:
-        """Keep the activations of normal images (n, *data_shape), n at least k."""
+        """Keep the codes of normal images (n, *data_shape), n at least k."""
         check_input(images, vae.data_shape, vae.likelihood.unit_interval, "images")
         if len(images) < self.k:
             raise ValueError(f"images has {len(images)} examples; expected {self.k} = k or more")
