@@ -17,7 +17,6 @@ CHANGES = {
     "64 latents": {"latent_dim": 64},
     "sigma 0.1": {"sigma": 0.1},
     "sigma 0.4": {"sigma": 0.4},
-    "64 hidden units": {"hidden": [64]},
     "two hidden layers": {"hidden": [256, 256]},
     "no KL term": {"beta": 0.0},
 }
