@@ -45,6 +45,7 @@ function typeset(tex, display) {
   return adaptor.outerHTML(page.convert(tex, {display, em: 16, ex: 8}));
 }
 """
+PATIENCE = 60  # seconds for a formula: an engine that hangs becomes an error
 TAG = re.compile(r"\\tag\{(\d+)\.(\d+)\}")
 
 
@@ -62,7 +63,7 @@ class MathJax:
 
     def typeset(self, tex: str, display: bool) -> str:
         """The HTML of a formula; a ValueError when MathJax cannot read it."""
-        html = self.engine.call("typeset", tex, display)
+        html = self.engine.call("typeset", tex, display, timeout_sec=PATIENCE)
         if error := re.search(r'data-mjx-error="([^"]*)"', html):
             raise ValueError(f"{error[1]} in the formula {tex!r}")
         return html
