@@ -79,6 +79,7 @@ benchmark: .venv-benchmark/.installed ## hours: full-size runs beside peers and 
 	@$(BENCHMARK) glyphs && $(BENCHMARK) small_detection
 	@for data in .work/glyphs/letters.npz .work/glyphs/symbols.npz "$(DATA)"; do \
 	for name in one_class leave_one_out; do $(BENCHMARK) $$name --data "$$data" || exit 1; done; done
+	@for kind in letters symbols; do $(BENCHMARK) ablation --data .work/glyphs/$$kind.npz || exit 1; done
 	@$(BENCHMARK) out_of_distribution --data "$(DATA)" --other .work/glyphs/letters.npz
 	@for name in "peers --protocol one_class" "peers --protocol leave_one_out" "density --k 1" \
 	"density --k 50" training_speed scoring_speed memory; do \
