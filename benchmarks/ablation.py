@@ -20,6 +20,7 @@ CHANGES = {
     "two hidden layers": {"hidden": [256, 256]},
     "no KL term": {"beta": 0.0},
 }
+PROTOCOLS = {"one_class": one_class, "leave_one_out": leave_one_out}
 SCORES = ("relative", "neighbours", "fusion")
 
 
@@ -31,16 +32,14 @@ def run(arguments: argparse.Namespace) -> None:
     for change, settings in CHANGES.items():
         progress = protocols.Progress(arguments, data.sha256, change=settings)
         results[change] = {}
-        for protocol in (one_class, leave_one_out):
-            name = protocol.__name__.rpartition(".")[2]
+        for name, protocol in PROTOCOLS.items():
             rows = {}
             for c in data.classes[::2]:
                 found = progress.part(
                     f"{name}_{c}", lambda c=c, p=protocol, s=settings: _scores(data, c, p, s)
                 )
-                is_class = data.y_test == c
-                truth = ~is_class if protocol is one_class else is_class
-                rows[c] = protocols.aurocs({name: found[name] for name in SCORES}, truth)
+                truth = (data.y_test == c) != (protocol is one_class)
+                rows[c] = protocols.aurocs({score: found[score] for score in SCORES}, truth)
             results[change][name] = protocols.summary([rows])
             means = {score: table["mean"] for score, table in results[change][name].items()}
             print(f"{change}, {name}: {means}", flush=True)
@@ -50,6 +49,6 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _scores(data: protocols.Data, c: int, protocol, changes: dict) -> dict[str, np.ndarray]:
-    normal = data.x_train[(data.y_train == c) == (protocol is one_class)]
-    vae = protocols.train(normal, protocol.EPOCHS, protocol.BATCH, seed=0, **changes)
-    return protocols.all_scores(vae, normal, data.x_test, SCORES)
+    is_normal = (data.y_train == c) == (protocol is one_class)
+    sizes = protocol.EPOCHS, protocol.BATCH
+    return protocols.train_and_score(data, is_normal, *sizes, seed=0, names=SCORES, **changes)

@@ -60,8 +60,7 @@ def run(arguments: argparse.Namespace) -> None:
 def _without_labels(
     data: protocols.Data, c: int, seed: int, progress: protocols.Progress
 ) -> dict[str, np.ndarray]:
-    normal = data.x_train[data.y_train != c]
     return progress.part(
         f"seed{seed}_without{c}",
-        lambda: protocols.train_and_score(normal, data.x_test, EPOCHS, BATCH, seed),
+        lambda: protocols.train_and_score(data, data.y_train != c, EPOCHS, BATCH, seed),
     )

@@ -16,10 +16,9 @@ def class_scores(
     data: protocols.Data, c: int, seed: int, progress: protocols.Progress
 ) -> dict[str, np.ndarray]:
     """Every score of all test images under the model of class c, and its seconds of training."""
-    normal = data.x_train[data.y_train == c]
     return progress.part(
         f"seed{seed}_class{c}",
-        lambda: protocols.train_and_score(normal, data.x_test, EPOCHS, BATCH, seed),
+        lambda: protocols.train_and_score(data, data.y_train == c, EPOCHS, BATCH, seed),
     )
 
 

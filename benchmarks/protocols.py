@@ -72,13 +72,22 @@ def all_scores(
 
 
 def train_and_score(
-    normal: np.ndarray, x: np.ndarray, epochs: int, batch: int, seed: int
+    data: Data,
+    is_normal: np.ndarray,
+    epochs: int,
+    batch: int,
+    seed: int,
+    names: tuple[str, ...] = SCORES,
+    **changes,
 ) -> dict[str, np.ndarray | float]:
-    """`all_scores` of x after a training on the normal images, and its CPU seconds: `training`."""
-    start = record.cpu_seconds()
-    vae = train(normal, epochs, batch, seed)
+    """`all_scores` of the test images after a training on those that `is_normal` marks.
+
+    The CPU seconds of the training are there too: `training`.
+    """
+    normal, start = data.x_train[is_normal], record.cpu_seconds()
+    vae = train(normal, epochs, batch, seed, **changes)
     seconds = record.cpu_seconds() - start
-    return {**all_scores(vae, normal, x), "training": seconds}
+    return {**all_scores(vae, normal, data.x_test, names), "training": seconds}
 
 
 def aurocs(found: dict[str, np.ndarray], is_anomaly: np.ndarray) -> dict[str, float]:
