@@ -93,16 +93,6 @@ def drag(page, points: list[tuple[float, float]]) -> None:
     page.mouse.up()
 
 
-def swipe(page, points: list[tuple[float, float]]) -> None:
-    """The same with a finger."""
-    fingers = page.context.new_cdp_session(page)
-    touch = functools.partial(fingers.send, "Input.dispatchTouchEvent")
-    kinds = "touchStart", *["touchMove"] * (len(points) - 1)
-    for kind, (x, y) in zip(kinds, points, strict=True):
-        touch({"type": kind, "touchPoints": [{"x": x, "y": y}]})
-    touch({"type": "touchEnd", "touchPoints": []})
-
-
 def ring(box: dict, steps: int = 40) -> list[tuple[float, float]]:
     """An oval in the middle of a box: a zero."""
     angles = np.linspace(-np.pi / 2, 1.5 * np.pi, steps)
@@ -237,8 +227,13 @@ def test_drawing_with_a_finger_gives_a_verdict_and_does_not_scroll(visit, site: 
     score.get_by_role("button", name="Zeros are normal").click()
     slate = score.locator(".slate canvas")
     slate.scroll_into_view_if_needed()
-    before = page.evaluate("scrollY")
-    swipe(page, ring(slate.bounding_box()))
+    before, fingers = page.evaluate("scrollY"), page.context.new_cdp_session(page)
+    points = [{"x": x, "y": y} for x, y in ring(slate.bounding_box())]
+    touch = functools.partial(fingers.send, "Input.dispatchTouchEvent")
+    touch({"type": "touchStart", "touchPoints": points[:1]})
+    for point in points[1:]:
+        touch({"type": "touchMove", "touchPoints": [point]})
+    touch({"type": "touchEnd", "touchPoints": []})
     assert said(score).startswith("Normal: passes for a zero.")
     assert page.evaluate("scrollY") == before
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
@@ -327,9 +322,15 @@ def test_the_threshold_moves_under_a_finger(visit, site: Path) -> None:
     chart = figure(page, "threshold")
     plot = chart.locator("svg.plot")
     plot.scroll_into_view_if_needed()
-    box = plot.bounding_box()
+    box, fingers = plot.bounding_box(), page.context.new_cdp_session(page)
+    touch = functools.partial(fingers.send, "Input.dispatchTouchEvent")
     y = box["y"] + box["height"] / 2
-    swipe(page, [(box["x"] + share * box["width"], y) for share in (0.3, 0.4, 0.5, 0.6)])
+    touch({"type": "touchStart", "touchPoints": [{"x": box["x"] + 0.3 * box["width"], "y": y}]})
+    for share in (0.4, 0.5, 0.6):
+        touch(
+            {"type": "touchMove", "touchPoints": [{"x": box["x"] + share * box["width"], "y": y}]}
+        )
+    touch({"type": "touchEnd", "touchPoints": []})
     top = rebuild.content("heldout.js")["top"]
     assert counted(chart)[0] == pytest.approx(0.6 * top, abs=0.05 * top)
 
@@ -391,8 +392,12 @@ def test_the_latent_plane_moves_under_a_finger(visit, site: Path) -> None:
     latent = figure(page, "latent")
     plane = latent.get_by_role("application")
     plane.scroll_into_view_if_needed()
-    box = plane.bounding_box()
-    swipe(page, [(box["x"] + u * box["width"], box["y"] + u * box["height"]) for u in (0.5, 0.25)])
+    box, fingers = plane.bounding_box(), page.context.new_cdp_session(page)
+    touch = functools.partial(fingers.send, "Input.dispatchTouchEvent")
+    spot = lambda u: {"x": box["x"] + u * box["width"], "y": box["y"] + u * box["height"]}  # noqa: E731
+    touch({"type": "touchStart", "touchPoints": [spot(0.5)]})
+    touch({"type": "touchMove", "touchPoints": [spot(0.25)]})
+    touch({"type": "touchEnd", "touchPoints": []})
     np.testing.assert_allclose(place(latent), (-1.75, 1.75), atol=0.1)
 
 
