@@ -1,4 +1,4 @@
-"""What each setting of the VAE brings: one change at a time, in both protocols.
+"""What each setting and each half of the neighbour distance bring, in both protocols.
 
 Meant for the data that settings are chosen on. Every other class takes part, with one seed.
 """
@@ -8,6 +8,8 @@ from __future__ import annotations
 import argparse
 
 import numpy as np
+
+from vae_lib import VAE, scores
 
 from . import leave_one_out, one_class, protocols, record
 
@@ -21,7 +23,26 @@ CHANGES = {
     "no KL term": {"beta": 0.0},
 }
 PROTOCOLS = {"one_class": one_class, "leave_one_out": leave_one_out}
-SCORES = ("relative", "neighbours", "fusion")
+
+
+class HiddenNeighbours(scores.NeighbourDistance):
+    """The first of the two cosines alone, between activations of the last hidden layer."""
+
+    def features(self, vae: VAE, x):
+        """Of length 1: (n, units)."""
+        return super().features(vae, x)[:, : -vae.latent_dim] * 2**0.5
+
+
+class CodeNeighbours(scores.NeighbourDistance):
+    """The second alone, between posterior means."""
+
+    def features(self, vae: VAE, x):
+        """Of length 1: (n, latent_dim)."""
+        return super().features(vae, x)[:, -vae.latent_dim :] * 2**0.5
+
+
+SCORES = ("relative", "neighbours", HiddenNeighbours(), CodeNeighbours(), "fusion")
+NAMES = tuple(map(protocols.name_of, SCORES))
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -39,7 +60,7 @@ def run(arguments: argparse.Namespace) -> None:
                     f"{name}_{c}", lambda c=c, p=protocol, s=settings: _scores(data, c, p, s)
                 )
                 truth = (data.y_test == c) != (protocol is one_class)
-                rows[c] = protocols.aurocs({score: found[score] for score in SCORES}, truth)
+                rows[c] = protocols.aurocs({name: found[name] for name in NAMES}, truth)
             results[change][name] = protocols.summary([rows])
             means = {score: table["mean"] for score, table in results[change][name].items()}
             print(f"{change}, {name}: {means}", flush=True)
@@ -51,4 +72,4 @@ def run(arguments: argparse.Namespace) -> None:
 def _scores(data: protocols.Data, c: int, protocol, changes: dict) -> dict[str, np.ndarray]:
     is_normal = (data.y_train == c) == (protocol is one_class)
     sizes = protocol.EPOCHS, protocol.BATCH
-    return protocols.train_and_score(data, is_normal, *sizes, seed=0, names=SCORES, **changes)
+    return protocols.train_and_score(data, is_normal, *sizes, seed=0, chosen=SCORES, **changes)

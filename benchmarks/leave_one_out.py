@@ -8,7 +8,7 @@ import numpy as np
 
 from . import one_class, protocols, record
 
-EPOCHS, BATCH = 15, 128
+EPOCHS, BATCH = 30, 128
 CHOSEN = {"without_labels": "neighbours", "with_labels": "relative"}
 
 

@@ -64,11 +64,16 @@ def train(x: np.ndarray, epochs: int, batch: int, seed: int, **changes) -> VAE:
     return vae
 
 
+def name_of(score: str | scores.Score) -> str:
+    """What a score is called in a record."""
+    return score if isinstance(score, str) else type(score).__name__
+
+
 def all_scores(
-    vae: VAE, normal: np.ndarray, x: np.ndarray, names: tuple[str, ...] = SCORES
+    vae: VAE, normal: np.ndarray, x: np.ndarray, chosen: tuple[str | scores.Score, ...] = SCORES
 ) -> dict[str, np.ndarray]:
-    """Each named score of the images x; those that learn do so from the training images."""
-    return {name: scores.get(name).fit(vae, normal)(vae, x) for name in names}
+    """Each chosen score of the images x; those that learn do so from the training images."""
+    return {name_of(score): scores.get(score).fit(vae, normal)(vae, x) for score in chosen}
 
 
 def train_and_score(
@@ -77,7 +82,7 @@ def train_and_score(
     epochs: int,
     batch: int,
     seed: int,
-    names: tuple[str, ...] = SCORES,
+    chosen: tuple[str | scores.Score, ...] = SCORES,
     **changes,
 ) -> dict[str, np.ndarray | float]:
     """`all_scores` of the test images after a training on those that `is_normal` marks.
@@ -87,7 +92,7 @@ def train_and_score(
     normal, start = data.x_train[is_normal], record.cpu_seconds()
     vae = train(normal, epochs, batch, seed, **changes)
     seconds = record.cpu_seconds() - start
-    return {**all_scores(vae, normal, data.x_test, names), "training": seconds}
+    return {**all_scores(vae, normal, data.x_test, chosen), "training": seconds}
 
 
 def aurocs(found: dict[str, np.ndarray], is_anomaly: np.ndarray) -> dict[str, float]:

@@ -82,7 +82,8 @@ def test_the_kl_of_each_latent(vae, x):
 
 def test_the_neighbours_of_chapter_7(x):
     vae = VAE(5, network="dense", hidden=(6,))
-    given = {"code": by_hand("07_multi_class", "code")}
+    given = {"flat": by_hand("07_multi_class", "flat")}
+    given["features"] = by_hand("07_multi_class", "features", **given)
     distance = by_hand("07_multi_class", "neighbour_distance", **given)
     expected = scores.NeighbourDistance(3).fit(vae, x[:6])(vae, x)
     np.testing.assert_allclose(distance(vae, x, x[:6], k=3), expected, **ROUNDING)
@@ -91,7 +92,7 @@ def test_the_neighbours_of_chapter_7(x):
 def test_the_fusion_of_chapter_7(x):
     vae = VAE(5, network="dense", hidden=(6,))
     chapter, given = "07_multi_class", {"keras": keras}
-    for name in ("code", "neighbour_distance", "relative_error", "both", "fuse"):
+    for name in ("flat", "features", "neighbour_distance", "relative_error", "both", "fuse"):
         given[name] = by_hand(chapter, name, **given)
     train = np.random.RandomState(8).rand(20, 28, 28, 1).astype("float32")
     expected = scores.Fusion().fit(vae, train)(vae, x)

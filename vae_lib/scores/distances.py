@@ -72,9 +72,11 @@ class ActivationDistance(LatentDistance):
 class NeighbourDistance(Score):
     """Mean cosine distance, in 0..2, to the `k` nearest normal images; equation (7.1).
 
-    It is measured between posterior means, and the decoder takes no part: so a simple shape that
-    any decoder draws well is no easy way past it. The codes of all images that it is fitted on are
-    kept and compared with: the more, the better, the slower and the larger.
+    The cosine is the mean of two: between the activations of the encoder's last hidden layer, and
+    between posterior means. An encoder that shows no hidden layer is asked for the second alone.
+    The decoder takes no part: so a simple shape that any decoder draws well is no easy way past it.
+    What the encoder makes of all images that it is fitted on is kept and compared with, `units +
+    latent_dim` numbers an image: the more, the better, the slower and the larger.
     """
 
     name = "neighbours"
@@ -86,8 +88,12 @@ class NeighbourDistance(Score):
         check_count("k", self.k)
 
     def features(self, vae: VAE, x):
-        """The posterior means, of length 1: (n, latent_dim)."""
-        return ops.normalize(vae.encode(x)[0], axis=-1)
+        """Activations and posterior means side by side, of length 1: (n, units + latent_dim)."""
+        hidden = _hidden_outputs(vae)
+        last = [keras.Model(vae.encoder.input, hidden[-1])(x)] if hidden else []
+        rows = [ops.reshape(part, (len(x), -1)) for part in (*last, vae.encode(x)[0])]
+        parts = [ops.normalize(row, axis=-1) for row in rows]
+        return ops.concatenate(parts, axis=-1) / len(parts) ** 0.5
 
     def terms(self, vae: VAE, x):
         """One an image."""
@@ -96,7 +102,7 @@ class NeighbourDistance(Score):
         return ops.maximum(1 - nearest, 0)  # a cosine may be rounded to a little more than 1
 
     def fit(self, vae: VAE, images: np.ndarray) -> NeighbourDistance:
-        """Keep the codes of normal images (n, *data_shape), n at least k."""
+        """Keep the features of normal images (n, *data_shape), n at least k."""
         check_input(images, vae.data_shape, vae.likelihood.unit_interval, "images")
         if len(images) < self.k:
             raise ValueError(f"images has {len(images)} examples; expected {self.k} = k or more")
@@ -104,16 +110,20 @@ class NeighbourDistance(Score):
         return self
 
 
-def _hidden_layers(vae: VAE) -> keras.Model:
+def _hidden_outputs(vae: VAE) -> list:
+    """What the encoder's Dense and Conv2D layers before its heads give; none if it hides them."""
     kinds = (keras.layers.Dense, keras.layers.Conv2D)
     layers = vae.encoder.layers if hasattr(vae.encoder, "inputs") else []
     heads = {id(tensor) for tensor in vae.encoder.outputs} if layers else set()
-    hidden = [
+    return [
         layer.output
         for layer in layers
         if isinstance(layer, kinds) and id(layer.output) not in heads
     ]
-    if not hidden:
+
+
+def _hidden_layers(vae: VAE) -> keras.Model:
+    if not (hidden := _hidden_outputs(vae)):
         raise ValueError(
             "the score compares hidden activations, and this encoder shows none; expected a "
             "functional model with Dense or Conv2D layers before its heads"
