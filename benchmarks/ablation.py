@@ -21,6 +21,7 @@ CHANGES = {
     "sigma 0.4": {"sigma": 0.4},
     "two hidden layers": {"hidden": [256, 256]},
     "no KL term": {"beta": 0.0},
+    "half the epochs": {"share_of_epochs": 0.5},
 }
 PROTOCOLS = {"one_class": one_class, "leave_one_out": leave_one_out}
 
@@ -71,5 +72,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _scores(data: protocols.Data, c: int, protocol, changes: dict) -> dict[str, np.ndarray]:
     is_normal = (data.y_train == c) == (protocol is one_class)
-    sizes = protocol.EPOCHS, protocol.BATCH
-    return protocols.train_and_score(data, is_normal, *sizes, seed=0, chosen=SCORES, **changes)
+    others = dict(changes)
+    epochs = round(protocol.EPOCHS * others.pop("share_of_epochs", 1))
+    sizes = epochs, protocol.BATCH
+    return protocols.train_and_score(data, is_normal, *sizes, seed=0, chosen=SCORES, **others)

@@ -66,17 +66,19 @@ def test_noise_is_out_of_distribution(arguments):
 
 
 def test_an_ablation_changes_one_setting_at_a_time(arguments, monkeypatch):
-    monkeypatch.setattr(ablation, "CHANGES", {"as it is": {}, "one latent": {"latent_dim": 1}})
-    sizes, train = [], protocols.train
+    changes = {"as it is": {}, "one latent": {"latent_dim": 1}, "half": {"share_of_epochs": 0.5}}
+    monkeypatch.setattr(ablation, "CHANGES", changes)
+    settings, train = [], protocols.train
 
     def remember(*given, **changes):
         vae = train(*given, **changes)
-        sizes.append((vae.latent_dim, len(given[0])))
+        settings.append((vae.latent_dim, given[1], len(given[0])))
         return vae
 
     monkeypatch.setattr(protocols, "train", remember)
     found = run(ablation, arguments, "ablation")["results"]
-    assert sizes == [(k, n) for k in (16, 1) for n in (24, 24, 48, 48)]
+    trained = ((16, 2), (1, 2), (16, 1))  # latents, epochs
+    assert settings == [(*setting, n) for setting in trained for n in (24, 24, 48, 48)]
     for table in found.values():
         assert set(table) == {"one_class", "leave_one_out"}
         assert list(table["one_class"]["relative"]["by_class"]) == ["2", "11"]
