@@ -9,7 +9,7 @@ import numpy as np
 from . import one_class, protocols, record
 
 EPOCHS, BATCH = 30, 128
-CHOSEN = {"without_labels": "neighbours", "with_labels": "relative"}
+CHOSEN = {"without_labels": "neighbours", "with_labels": "fusion"}
 
 
 def run(arguments: argparse.Namespace) -> None:
