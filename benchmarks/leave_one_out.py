@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> None:
         "with_labels": protocols.summary(labelled),
         "ensemble_without_labels": protocols.summary([ensemble]),
         "training_cpu_seconds": protocols.mean_and_most(training),
-        "peak_mib": record.peak_memory(),
+        "peak_mib": max(progress.peak_mib, of_classes.peak_mib),
     }
     settings = {**protocols.SETTINGS, "epochs": EPOCHS, "batch": BATCH, "chosen": CHOSEN}
     settings |= {"seeds": arguments.seeds, "threads": arguments.threads, "data": data.sha256}

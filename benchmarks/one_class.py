@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> None:
     results = {
         "auroc": protocols.summary(by_seed),
         "training_cpu_seconds": protocols.mean_and_most(training),
-        "peak_mib": record.peak_memory(),
+        "peak_mib": progress.peak_mib,
     }
     settings = {**protocols.SETTINGS, "epochs": EPOCHS, "batch": BATCH, "chosen": CHOSEN}
     settings |= {"seeds": arguments.seeds, "threads": arguments.threads, "data": data.sha256}

@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> None:
     results = {
         "auroc": protocols.summary(by_seed),
         "wall_seconds": protocols.mean_and_most(training),
-        "peak_mib": record.peak_memory(),
+        "peak_mib": progress.peak_mib,
     }
     settings |= protocols.SETTINGS | {"seeds": arguments.seeds, "threads": arguments.threads}
     settings |= {"chosen": CHOSEN, "data": data.sha256}

@@ -129,19 +129,23 @@ class Progress:
         digest = hashlib.sha256(text.encode()).hexdigest()[:12]
         self.folder = Path(arguments.work) / f"{arguments.name}_{digest}"
         self.folder.mkdir(parents=True, exist_ok=True)
+        self.peak_mib = 0.0  # the largest of all parts, whichever run they are of
 
     def part(self, name: str, work: Callable[[], dict[str, np.ndarray | float]]) -> dict:
-        """What `work` gives, or gave in an earlier run, and how many `seconds` it took."""
+        """What `work` gives, or gave in an earlier run, its `seconds` and the `peak` in MiB."""
         path = self.folder / f"{name}.npz"
         if not path.exists():
             start = time.perf_counter()
             found = work()
             found["seconds"] = time.perf_counter() - start
+            found["peak"] = record.peak_memory()
             temporary = path.with_suffix(".part.npz")
             np.savez(temporary, **found)
             temporary.replace(path)
         with np.load(path) as file:
-            return dict(file)
+            found = dict(file)
+        self.peak_mib = max(self.peak_mib, float(found["peak"]))
+        return found
 
 
 def set_threads(threads: int) -> None:

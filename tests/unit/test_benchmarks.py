@@ -89,23 +89,26 @@ def test_an_interrupted_run_goes_on_where_it_was(arguments, monkeypatch):
     data, trained = protocols.load(arguments), []
 
     def work_until(c):
-        def class_scores(vae, normal, x, names):
+        def class_scores(vae, normal, x, chosen):
             if len(trained) == c:
                 raise KeyboardInterrupt
             trained.append(len(normal))
-            return {name: np.zeros(len(x)) for name in names}
+            return {name: np.zeros(len(x)) for name in chosen}
 
         return class_scores
 
     progress = one_class.progress_of(arguments, data)
     monkeypatch.setattr(protocols, "all_scores", work_until(1))
+    monkeypatch.setattr(record, "peak_memory", lambda: 10.0 - len(trained))
     with pytest.raises(KeyboardInterrupt):
         for c in CLASSES:
             one_class.class_scores(data, c, 0, progress)
     monkeypatch.setattr(protocols, "all_scores", work_until(99))
+    progress = one_class.progress_of(arguments, data)
     for c in CLASSES:
         assert one_class.class_scores(data, c, 0, progress)["training"] > 0
     assert len(trained) == len(CLASSES)
+    assert progress.peak_mib == 9  # of the first part, which another run has made
 
 
 @pytest.mark.parametrize("kind", glyphs.KINDS)
