@@ -76,7 +76,8 @@ class NeighbourDistance(Score):
     between posterior means. An encoder that shows no hidden layer is asked for the second alone.
     The decoder takes no part: so a simple shape that any decoder draws well is no easy way past it.
     What the encoder makes of all images that it is fitted on is kept and compared with, `units +
-    latent_dim` numbers an image: the more, the better, the slower and the larger.
+    latent_dim` numbers an image (a convolution's units are all pixels of its last maps, thousands):
+    the more images, the better, the slower and the larger.
     """
 
     name = "neighbours"
