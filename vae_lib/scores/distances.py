@@ -124,7 +124,8 @@ def _hidden_outputs(vae: VAE) -> list:
 
 
 def _hidden_layers(vae: VAE) -> keras.Model:
-    if not (hidden := _hidden_outputs(vae)):
+    hidden = _hidden_outputs(vae)
+    if not hidden:
         raise ValueError(
             "the score compares hidden activations, and this encoder shows none; expected a "
             "functional model with Dense or Conv2D layers before its heads"
