@@ -50,7 +50,7 @@ def measure(name: str, arguments: argparse.Namespace) -> dict:
     protocols.set_threads(arguments.threads)
     data = protocols.load(arguments)
     progress = protocols.Progress(arguments, data.sha256, protocol=arguments.protocol)
-    by_seed, spent = [], {"fit": [], "score": [], "peak": []}
+    by_seed, spent = [], {"fit": [], "score": []}
     for seed in range(arguments.seeds):
         rows = {}
         some = arguments.pyod_classes if name.startswith("pyod") else None
@@ -69,7 +69,7 @@ def measure(name: str, arguments: argparse.Namespace) -> dict:
         "auroc": protocols.summary(by_seed)[name],
         "fit_cpu_seconds": round(float(np.mean(spent["fit"])), 2),
         "score_cpu_seconds": round(float(np.mean(spent["score"])), 2),
-        "peak_mib": max(spent["peak"]),
+        "peak_mib": progress.peak_mib,
     }
 
 
@@ -80,8 +80,7 @@ def _scores(name: str, data: protocols.Data, c: int, seed: int, arguments) -> di
     fitted = record.cpu_seconds()
     found = scorer(data.x_test)
     score = record.cpu_seconds() - fitted  # of the processor, all threads together
-    peak = record.peak_memory()
-    return {"scores": found, "fit": fitted - start, "score": score, "peak": peak}
+    return {"scores": found, "fit": fitted - start, "score": score}
 
 
 def fit(name: str, x: np.ndarray, seed: int, threads: int) -> Scorer:
