@@ -5,6 +5,9 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+from pathlib import Path
+
+from . import record
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is imported
 
@@ -42,9 +45,16 @@ def main() -> None:
     for command in (density, speed, scoring, memory, one, many, ood, parts, peers):
         command.add_argument("--data", required=True, help="an .npz in Keras's layout")
         command.add_argument("--threads", type=int, default=2)
+    for name, command in commands.choices.items():
+        if name != "glyphs":
+            command.add_argument("--out", type=Path, default=record.RESULTS, help="for the result")
     density.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    importlib.import_module(f"benchmarks.{arguments.name}").run(arguments)
+    record.RESULTS = getattr(arguments, "out", record.RESULTS)
+    try:
+        importlib.import_module(f"benchmarks.{arguments.name}").run(arguments)
+    except record.Unusable as error:
+        parser.error(str(error))
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from . import record
 from .race import timed
 
 LATENT = 16
@@ -26,7 +27,11 @@ FORWARD_FLOPS = 2 * (
 def load(path: str, n: int) -> np.ndarray:
     """The first n training images (n, 28, 28, 1), in 0..1, without importing TensorFlow."""
     with np.load(path) as file:
-        return file["x_train"][:n, ..., np.newaxis].astype("float32") / 255
+        x = file["x_train"]
+    if len(x) < n or x.shape[1:] != (28, 28) or x.dtype != np.uint8:
+        found, expected = f"{x.shape}, {x.dtype}", f"expected ({n} or more, 28, 28), uint8"
+        raise record.Unusable(f"x_train of {path} is {found}; {expected}, since networks are fixed")
+    return x[:n, ..., np.newaxis].astype("float32") / 255
 
 
 def make(name: str, x: np.ndarray, batch: int, threads: int):

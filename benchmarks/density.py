@@ -17,10 +17,10 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from vae_lib import VAE, data, losses
+from vae_lib import VAE, losses
 from vae_lib.training import Resume
 
-from . import record
+from . import protocols, record
 
 BATCH = 100
 STAGES = {  # k: (draws of z, epochs, learning rate from, to: along a cosine)
@@ -52,18 +52,23 @@ class ImportanceWeightedVAE(VAE):
 
 
 class Clock(keras.callbacks.Callback):
-    """Processor and wall time of the training so far, over all interruptions."""
+    """Processor and wall time of the training so far, and its memory, over all interruptions."""
 
     def __init__(self, path: Path):
         super().__init__()
         self.path = path
-        self.before = json.loads(path.read_text()) if path.exists() else {"cpu": 0.0, "wall": 0.0}
+        nothing = {"cpu": 0.0, "wall": 0.0, "peak_mib": 0.0}
+        self.before = json.loads(path.read_text()) if path.exists() else nothing
         self.start = (record.cpu_seconds(), time.perf_counter())
 
     def read(self) -> dict[str, float]:
-        """Seconds so far."""
+        """Seconds and largest memory so far."""
         cpu, wall = record.cpu_seconds() - self.start[0], time.perf_counter() - self.start[1]
-        return {"cpu": self.before["cpu"] + cpu, "wall": self.before["wall"] + wall}
+        return {
+            "cpu": self.before["cpu"] + cpu,
+            "wall": self.before["wall"] + wall,
+            "peak_mib": max(self.before["peak_mib"], record.peak_memory()),
+        }
 
     def on_epoch_end(self, epoch: int, logs=None):
         """Write them down, so that an interrupted run still counts."""
@@ -71,8 +76,7 @@ class Clock(keras.callbacks.Callback):
 
 
 def train(vae: VAE, x: np.ndarray, k: int, folder: Path, seed: int) -> dict:
-    """Run the stages of k that are not finished yet; seconds of them all."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Run the stages of k that are not finished yet; seconds and memory of them all."""
     clock = Clock(folder / "clock.json")
     for number, (draws, epochs, rate, last) in enumerate(STAGES[k]):
         finished = folder / f"stage{number}.weights.h5"
@@ -112,10 +116,11 @@ def evaluate(vae: VAE, x: np.ndarray, samples: int) -> np.ndarray:
 def run(arguments: argparse.Namespace) -> None:
     """Train, evaluate, write the record density_k<k>."""
     seed, k = arguments.seed, arguments.k
-    tf.config.threading.set_intra_op_parallelism_threads(arguments.threads)
-    tf.config.threading.set_inter_op_parallelism_threads(arguments.threads)
+    protocols.set_threads(arguments.threads)
     keras.utils.set_random_seed(seed)
-    dataset = data.load(arguments.data)
+    dataset = protocols.load(arguments)
+    key = {"k": k, "seed": seed, "hidden": arguments.hidden, "stages": STAGES[k]}
+    progress = protocols.Progress(arguments, dataset.sha256, **key)
     vae = ImportanceWeightedVAE(
         latent_dim=50,
         data_shape=dataset.x_train.shape[1:],
@@ -123,17 +128,16 @@ def run(arguments: argparse.Namespace) -> None:
         hidden=(arguments.hidden, arguments.hidden),
         seed=seed,
     )
-    seconds = train(vae, dataset.x_train, k, Path(arguments.work) / f"density_k{k}_{seed}", seed)
-    memory = record.peak_memory()
+    spent = train(vae, dataset.x_train, k, progress.folder, seed)
     draw = np.random.RandomState(seed).random_sample(dataset.x_test.shape)
     test = (draw < dataset.x_test).astype("float32")
     start = record.cpu_seconds()
     results = {
         "nll": nll_with_error(vae, test, arguments.samples),
         "negative_elbo": nll_with_error(vae, test, 1),
-        "training_cpu_minutes": round(seconds["cpu"] / 60, 2),
-        "training_wall_minutes": round(seconds["wall"] / 60, 2),
-        "training_peak_mib": memory,
+        "training_cpu_minutes": round(spent["cpu"] / 60, 2),
+        "training_wall_minutes": round(spent["wall"] / 60, 2),
+        "training_peak_mib": spent["peak_mib"],
         "evaluation_cpu_minutes": round((record.cpu_seconds() - start) / 60, 2),
     }
     settings = {
@@ -146,6 +150,7 @@ def run(arguments: argparse.Namespace) -> None:
         "batch": BATCH,
         "stages": STAGES[k],
         "parameters": vae.count_params(),
+        "data": dataset.sha256,
     }
     print(record.write(f"density_k{k}", settings, results))
 

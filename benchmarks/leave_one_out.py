@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace) -> None:
             found = _without_labels(data, c, seed, progress)
             training.append(float(found["training"]))
             truth = data.y_test == c
-            logs[c].append(np.log(found[CHOSEN["without_labels"]]))
+            logs[c].append(np.log(found[CHOSEN["without_labels"]] + 1e-9))
             values = {name: found[name] for name in protocols.SCORES}
             without[-1][c] = protocols.aurocs(values, truth)
             others = [models[other] for other in data.classes if other != c]

@@ -10,8 +10,6 @@ import argparse
 
 import numpy as np
 
-from vae_lib import data as datasets
-
 from . import leave_one_out, protocols, record
 
 CHOSEN = "neighbours"
@@ -21,8 +19,13 @@ def run(arguments: argparse.Namespace) -> None:
     """Three seeds; write the record out_of_distribution_<data>."""
     protocols.set_threads(arguments.threads)
     data = protocols.load(arguments)
-    strange = strangers(data.x_test, datasets.load(arguments.other).x_test)
+    other = protocols.read(arguments.other)
+    if other.x_test.shape[1:] != data.x_test.shape[1:]:
+        shapes = f"{other.x_test.shape[1:]}; expected {data.x_test.shape[1:]}, as in --data"
+        raise record.Unusable(f"--other has images of shape {shapes}")
+    strange = strangers(data.x_test, other.x_test)
     settings = {"epochs": leave_one_out.EPOCHS, "batch": leave_one_out.BATCH}
+    settings["other"] = other.sha256
     progress = protocols.Progress(arguments, data.sha256, **settings)
     by_seed, training = [], []
     for seed in range(arguments.seeds):

@@ -24,6 +24,7 @@ from vae_lib import VAE, Gaussian, data, scores
 from . import record
 
 SETTINGS = {"network": "dense", "hidden": [256], "latent_dim": 16, "sigma": 0.2, "rate": 1e-3}
+LEAST = 10  # training images of a class: fusion looks for five neighbours among half of them
 SCORES = (
     *("reconstruction", "local", "relative"),
     *("latent", "activations", "neighbours", "fusion"),
@@ -45,10 +46,31 @@ class Data(NamedTuple):
         return [int(c) for c in np.unique(self.y_train)]
 
 
+def read(path: str) -> Data:
+    """The data set in a file. Raises `record.Unusable` for one that is none."""
+    try:
+        arrays = data.load(path)
+    except (ValueError, OSError) as error:
+        raise record.Unusable(f"{path}: {error}") from error
+    return Data(*arrays, hashlib.sha256(Path(path).read_bytes()).hexdigest())
+
+
 def load(arguments: argparse.Namespace) -> Data:
-    """The data set of `--data`."""
-    digest = hashlib.sha256(Path(arguments.data).read_bytes()).hexdigest()
-    return Data(*data.load(arguments.data), digest)
+    """The data set of `--data`, fit for every protocol.
+
+    Raises `record.Unusable`, before hours have gone by, for fewer than two classes, for one that is
+    in one part only, and for one of too few training images.
+    """
+    found = read(arguments.data)
+    classes, counts = np.unique(found.y_train, return_counts=True)
+    if len(classes) < 2:
+        raise record.Unusable("y_train of --data has one class; expected two or more")
+    if odd := sorted(set(classes.tolist()) ^ set(found.y_test.tolist())):
+        raise record.Unusable(f"class {odd[0]} is in one of y_train and y_test; expected in both")
+    if counts.min() < LEAST:
+        few = f"class {classes[counts.argmin()]} has {counts.min()} training images"
+        raise record.Unusable(f"{few}; expected {LEAST} or more")
+    return found
 
 
 def train(x: np.ndarray, epochs: int, batch: int, seed: int, **changes) -> VAE:
@@ -121,10 +143,14 @@ def mean_and_most(values: list[float]) -> dict[str, float]:
 
 
 class Progress:
-    """Finished parts of a run, kept in a folder of its own, so that a run may be interrupted."""
+    """Finished parts of a run, kept in a folder of its own, so that a run may be interrupted.
+
+    Another folder serves other code, data, settings, numbers of threads or versions of packages.
+    """
 
     def __init__(self, arguments: argparse.Namespace, sha256: str, **settings):
-        key = {"library": record.library(), "data": sha256}
+        key = {"library": record.library(), "benchmarks": record.benchmarks(), "data": sha256}
+        key |= {"versions": record.versions(), "threads": arguments.threads}
         text = json.dumps({**key, **SETTINGS, **settings}, sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()[:12]
         self.folder = Path(arguments.work) / f"{arguments.name}_{digest}"

@@ -13,22 +13,37 @@ import platform
 import resource
 import sys
 import tokenize
+from collections.abc import Iterable
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-RESULTS = ROOT / "vae_lib" / "records"  # with the library, so that a chapter finds them anywhere
+RESULTS = ROOT / ".work" / "results"  # `--out` says where else; chapter 9 reads vae_lib/records
 # What a result depends on; training and detector only call these
 MODULES = ("networks", "likelihoods", "losses", "model", "scores")
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef)
+OPTIONS = ("--out", "--work")  # they change no result, and name folders of one machine
 PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "torch", "pyod")
+
+
+class Unusable(ValueError):
+    """What a benchmark was given is no data for it; the text says why, in a sentence."""
 
 
 def library() -> str:
     """Fingerprint of the code that results depend on, whatever its comments and docstrings say."""
+    paths = [ROOT / "vae_lib" / module for module in MODULES]
+    return _digest(p if p.is_dir() else p.with_suffix(".py") for p in paths)
+
+
+def benchmarks() -> str:
+    """The same of the benchmarks' own code."""
+    return _digest([ROOT / "benchmarks"])
+
+
+def _digest(paths: Iterable[Path]) -> str:
     digest = hashlib.sha256()
-    for module in MODULES:
-        path = ROOT / "vae_lib" / module
-        for file in sorted(path.glob("*.py")) if path.is_dir() else [path.with_suffix(".py")]:
+    for path in paths:
+        for file in sorted(path.glob("*.py")) if path.is_dir() else [path]:
             digest.update(bare(file.read_text(encoding="utf-8")).encode())
     return digest.hexdigest()[:16]
 
@@ -48,8 +63,9 @@ def bare(source: str) -> str:
 
 
 def lock() -> dict[str, list[str]]:
-    """Versions that requirements.txt pins, for one Python or another."""
-    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    """Versions that the requirements pin, for one Python or another."""
+    files = ROOT / "requirements.txt", ROOT / "benchmarks" / "requirements.txt"
+    lines = [line for file in files for line in file.read_text().splitlines() if line.strip()]
     pins = [line.split()[0].split("==") for line in lines if "==" in line[:60] and line[0] != " "]
     return {name: [pin[1] for pin in pins if pin[0] == name] for name in PACKAGES}
 
@@ -96,7 +112,9 @@ def write_whole(path: Path, text: str) -> None:
 
 def write(name: str, settings: dict, results: dict) -> Path:
     """Write <name>.json into `RESULTS`, whole or not at all."""
-    arguments = [Path(a).name if Path(a).is_file() else a for a in sys.argv[1:]]
+    words = zip(["", *sys.argv[1:]], sys.argv[1:], strict=False)
+    kept = [w for before, w in words if not {before, w.partition("=")[0]} & set(OPTIONS)]
+    arguments = [Path(a).name if Path(a).is_file() else a for a in kept]
     document = {
         "benchmark": name,
         "command": " ".join(["python -m benchmarks", *arguments]),
@@ -107,6 +125,8 @@ def write(name: str, settings: dict, results: dict) -> Path:
         "versions": versions(),
         "machine": machine(),
     }
+    text = json.dumps(document, indent=2, allow_nan=False) + "\n"
+    RESULTS.mkdir(parents=True, exist_ok=True)
     path = RESULTS / f"{name}.json"
-    write_whole(path, json.dumps(document, indent=2) + "\n")
+    write_whole(path, text)
     return path

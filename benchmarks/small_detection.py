@@ -25,26 +25,32 @@ EPOCHS = {"one_class": 60, "leave_one_out": 30}
 
 
 def vae_scores(train: np.ndarray, images: np.ndarray, epochs: int, seed: int) -> dict:
-    """Two scores of one model: the default, and the plain squared error beside it."""
+    """Three scores of one model: the default, the plain squared error, and the neighbours."""
     keras.utils.set_random_seed(seed)
     vae = VAE(SETTINGS["latent_dim"], Gaussian(SETTINGS["sigma"]), network=SETTINGS["network"])
     vae.compile(optimizer="adam")
     vae.fit(train, epochs=epochs, batch_size=SETTINGS["batch"], verbose=0)
-    names = {"vae": "relative", "vae, squared error": "reconstruction"}
-    return {name: scores.get(score)(vae, images) for name, score in names.items()}
+    names = {
+        "vae": "relative",
+        "vae, squared error": "reconstruction",
+        "vae, neighbours": "neighbours",
+    }
+    return {name: scores.get(score).fit(vae, train)(vae, images) for name, score in names.items()}
 
 
 def baseline_scores(train: np.ndarray, images: np.ndarray, seed: int) -> dict:
-    """PCA reconstruction error, 5-nearest-neighbour distance, Isolation Forest, on raw pixels."""
+    """PCA's error, distance and angle to 5 nearest neighbours, Isolation Forest, on raw pixels."""
     train, flat = train.reshape(len(train), -1), images.reshape(len(images), -1)
     pca = PCA(32, random_state=seed).fit(train)
     rebuilt = pca.inverse_transform(pca.transform(flat))
     neighbours = NearestNeighbors(n_neighbors=5).fit(train)
+    by_angle = NearestNeighbors(n_neighbors=5, metric="cosine").fit(train)
     forest = IsolationForest(random_state=seed).fit(train)
     return {
         "pca": ((flat - rebuilt) ** 2).sum(axis=1),
         "pca, relative score": relative_error(images, rebuilt.reshape(images.shape)),
         "knn": neighbours.kneighbors(flat)[0].mean(axis=1),
+        "knn, by angle": by_angle.kneighbors(flat)[0].mean(axis=1),
         "isolation forest": -forest.score_samples(flat),
     }
 
@@ -52,7 +58,8 @@ def baseline_scores(train: np.ndarray, images: np.ndarray, seed: int) -> dict:
 def relative_error(images: np.ndarray, rebuilt: np.ndarray) -> np.ndarray:
     """What `scores.RelativeError` does, for the reconstruction of another model."""
     error = keras.ops.average_pool(images - rebuilt, 3, strides=1, padding="same")
-    return np.sum(np.asarray(error) ** 2, axis=(1, 2, 3)) / np.sum(images**2, axis=(1, 2, 3))
+    energy = np.sum(images**2, axis=(1, 2, 3)) + 1e-6
+    return np.sum(np.asarray(error) ** 2, axis=(1, 2, 3)) / energy
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -38,7 +38,8 @@ def check_array(x, data_shape: Sequence[int], unit_interval: bool, name: str = "
     """x must be finite floats of shape (n, *data_shape), within 0..1 if so asked."""
     x = np.asarray(x)
     if x.shape[1:] != tuple(data_shape) or x.ndim == 0:
-        raise ValueError(f"{name} has shape {x.shape}; expected {('n', *data_shape)}")
+        expected = f"expected {('n', *data_shape)}, since data_shape is {tuple(data_shape)}"
+        raise ValueError(f"{name} has shape {x.shape}; {expected}")
     if len(x) == 0:
         raise ValueError(f"{name} is empty; expected at least one example")
     if not np.issubdtype(x.dtype, np.floating):

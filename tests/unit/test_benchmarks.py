@@ -10,35 +10,44 @@ import pytest
 
 from benchmarks import (
     ablation,
+    contestants,
+    density,
     glyphs,
     leave_one_out,
     one_class,
     out_of_distribution,
+    peers,
     protocols,
     record,
 )
+from benchmarks.__main__ import main
 
 CLASSES = (2, 5, 11)
 
 
+def corners(classes=CLASSES, train=24, test=8, brightest=40) -> dict[str, np.ndarray]:
+    """Bright squares, in another corner for each class, on noise."""
+    rng = np.random.RandomState(0)
+    arrays = {}
+    for part, size in (("train", train), ("test", test)):
+        labels = np.repeat(classes, size)
+        images = rng.randint(0, brightest, (len(labels), 8, 8), dtype="uint8")
+        for image, c in zip(images, labels, strict=True):
+            row, column = divmod(classes.index(c), 2)
+            image[4 * row : 4 * row + 4, 4 * column : 4 * column + 4] += 200
+        arrays |= {f"x_{part}": images, f"y_{part}": labels}
+    return arrays
+
+
 @pytest.fixture
 def arguments(tmp_path, monkeypatch) -> argparse.Namespace:
-    """Three classes of bright squares in different corners, as a file; results go elsewhere."""
+    """Three classes of `corners`, as a file; results go elsewhere."""
     monkeypatch.setattr(record, "RESULTS", tmp_path)
     monkeypatch.setattr(protocols, "set_threads", lambda threads: None)  # once a process
     for module in (one_class, leave_one_out):
         monkeypatch.setattr(module, "EPOCHS", 2)
-    rng = np.random.RandomState(0)
-    arrays = {}
-    for part, size in (("train", 24), ("test", 8)):
-        classes = np.repeat(CLASSES, size)
-        images = rng.randint(0, 40, (len(classes), 8, 8), dtype="uint8")
-        for image, c in zip(images, classes, strict=True):
-            row, column = divmod(CLASSES.index(c), 2)
-            image[4 * row : 4 * row + 4, 4 * column : 4 * column + 4] += 200
-        arrays |= {f"x_{part}": images, f"y_{part}": classes}
     path = tmp_path / "corners.npz"
-    np.savez(path, **arrays)
+    np.savez(path, **corners())
     common = {"data": str(path), "work": str(tmp_path / "work"), "seeds": 2, "threads": 1}
     return argparse.Namespace(**common, other=str(path), name="")
 
@@ -63,6 +72,87 @@ def test_one_class_and_leave_one_out_take_any_classes(arguments):
 def test_noise_is_out_of_distribution(arguments):
     found = run(out_of_distribution, arguments, "out_of_distribution")["results"]["auroc"]
     assert found["neighbours"]["by_class"]["noise"] > 0.9
+
+
+def test_fixed_networks_ask_for_images_of_their_size(arguments, complains):
+    complains(lambda: contestants.load(arguments.data, 100), "(72, 8, 8)", "28, 28", "uint8")
+
+
+def test_a_command_is_recorded_without_folders_of_this_machine(arguments, monkeypatch):
+    words = ["--data", arguments.data, "--out", "/tmp/a", "--work=/tmp/b", "--threads", "1"]
+    monkeypatch.setattr("sys.argv", ["benchmarks", "one_class", *words])
+    found = json.loads(record.write("any", {}, {}).read_text())
+    assert found["command"] == "python -m benchmarks one_class --data corners.npz --threads 1"
+
+
+def test_another_other_data_set_is_measured_anew(arguments, tmp_path):
+    found = run(out_of_distribution, arguments, "out_of_distribution")["results"]
+    black = {name: np.zeros_like(a) if name[0] == "x" else a for name, a in corners().items()}
+    arguments.other = str(tmp_path / "black.npz")
+    np.savez(arguments.other, **black)
+    again = run(out_of_distribution, arguments, "out_of_distribution")["results"]
+    other = [f["auroc"]["relative"]["by_class"]["other data set"] for f in (found, again)]
+    assert other[0] != other[1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"classes": (2,)}, ("y_train", "one class", "two or more")),
+        ({"train": 9}, ("class 2", "9 training images", "10 or more")),
+        ({"y_test": np.repeat([2, 5, 12], 8)}, ("class 11", "y_train and y_test", "in both")),
+        ({"x_train": np.zeros((5, 8))}, ("corners.npz", "x_train", "(5, 8)")),
+    ],
+)
+def test_data_that_a_protocol_cannot_use(arguments, complains, changes, words):
+    made = {k: v for k, v in changes.items() if "_" not in k}
+    np.savez(arguments.data, **corners(**made) | {k: changes[k] for k in changes if "_" in k})
+    complains(lambda: protocols.load(arguments), *words)
+
+
+def test_the_command_says_in_a_line_what_is_wrong(arguments, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["benchmarks", "one_class", "--data", "missing.npz"])
+    with pytest.raises(SystemExit):
+        main()
+    assert capsys.readouterr().err.splitlines()[-1].startswith("python -m benchmarks: error: ")
+
+
+def test_images_that_repeat_have_neighbours_at_no_distance(arguments):
+    arrays = corners(brightest=1)  # all images of a class are the same
+    np.savez(arguments.data, **arrays)
+    found = run(leave_one_out, arguments, "leave_one_out")["results"]
+    assert found["ensemble_without_labels"]["neighbours"]["mean"] > 0.9
+
+
+@pytest.mark.parametrize("change", ["versions", "threads", "data", "benchmarks"])
+def test_nothing_is_taken_from_a_run_that_differed(arguments, monkeypatch, change):
+    one = protocols.Progress(arguments, "hash", epochs=2).folder
+    assert protocols.Progress(arguments, "hash", epochs=2).folder == one
+    if change == "threads":
+        arguments.threads = 7
+    elif change != "data":
+        monkeypatch.setattr(record, change, lambda: "another")
+    assert protocols.Progress(arguments, change, epochs=2).folder != one
+
+
+def test_a_density_is_of_the_data_that_it_names(arguments, monkeypatch):
+    monkeypatch.setattr(density, "STAGES", {1: [(1, 1, 1e-3, 1e-5)]})
+    monkeypatch.setattr(density, "BATCH", 8)
+    arguments.k, arguments.seed, arguments.hidden, arguments.samples = 1, 0, 8, 5
+    arguments.name, found = "density", []
+    for brightest in (40, 2):
+        np.savez(arguments.data, **corners(brightest=brightest))
+        density.run(arguments)
+        found.append(json.loads((record.RESULTS / "density_k1.json").read_text()))
+    nats = [f["results"]["nll"]["nats"] for f in found]
+    assert nats[0] != nats[1] and found[0]["settings"]["data"] != found[1]["settings"]["data"]
+
+
+@pytest.mark.parametrize("name", ["pca_32", "pca_32_relative", "knn_5_cosine"])
+def test_a_peer_ranks_strangers_higher(name):
+    x = corners()["x_train"][..., None] / np.float32(255)  # fewer images than 32 components
+    scores = peers.fit(name, x[:24], seed=0, threads=1)(x)
+    assert scores[:24].mean() < scores[24:].min()
 
 
 def test_an_ablation_changes_one_setting_at_a_time(arguments, monkeypatch):
