@@ -104,6 +104,10 @@ def main(folder: str = "") -> str:
         "versions": {"lighthouse": VERSION, "browser": chromium.stdout.split(" built")[0].strip()},
         "pages": pages,
     }
+    if folder and RESULT.exists():  # the others keep what was measured before
+        before = json.loads(RESULT.read_text(encoding="utf-8"))["pages"]
+        kept = {name: before[name] for name in before if (PAGES / name).exists()}
+        result["pages"] = dict(sorted((kept | pages).items()))
     RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     low = [
         f"{name}, {mode}: {category} {by_mode[mode][category]}"

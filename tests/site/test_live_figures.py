@@ -239,6 +239,72 @@ def test_drawing_with_a_finger_gives_a_verdict_and_does_not_scroll(visit, site: 
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
+def inked(slate, x: float, y: float) -> bool:
+    """Whether a place of the slate, in shares of its side, differs from its empty corner."""
+    return slate.evaluate(
+        """(canvas, [x, y]) => {
+          const { width, height } = canvas, paper = canvas.getContext("2d");
+          const grey = (x, y) => paper.getImageData(x * width, y * height, 1, 1).data[0];
+          return Math.abs(grey(x, y) - grey(0.01, 0.99)) > 60;
+        }""",
+        [x, y],
+    )
+
+
+def test_a_second_finger_or_the_palm_draws_nothing(visit, site: Path) -> None:
+    page = visit(f"{site.as_uri()}/chapters/try_it.html", **PHONE)
+    score = figure(page, "score")
+    score.get_by_role("button", name="Clear").click()
+    slate = score.locator(".slate canvas")
+    slate.scroll_into_view_if_needed()
+    box, fingers = slate.bounding_box(), page.context.new_cdp_session(page)
+    touch = functools.partial(fingers.send, "Input.dispatchTouchEvent")
+    first, moved, palm = (
+        {"x": box["x"] + x * box["width"], "y": box["y"] + y * box["height"], "id": number}
+        for x, y, number in ((0.2, 0.2, 1), (0.2, 0.4, 1), (0.8, 0.8, 2))
+    )
+    touch({"type": "touchStart", "touchPoints": [first]})
+    touch({"type": "touchStart", "touchPoints": [first, palm]})
+    touch({"type": "touchMove", "touchPoints": [moved, palm]})
+    touch({"type": "touchEnd", "touchPoints": []})
+    assert said(score).startswith(("Normal", "Anomaly"))
+    assert inked(slate, 0.2, 0.3)
+    assert not inked(slate, 0.8, 0.8) and not inked(slate, 0.5, 0.6)
+
+
+def test_a_stroke_of_the_mouse_and_one_of_the_keyboard_stay_apart(visit, site: Path) -> None:
+    page = visit(f"{site.as_uri()}/chapters/try_it.html")
+    score = figure(page, "score")
+    score.get_by_role("button", name="Clear").click()
+    slate = score.locator(".slate canvas")
+    slate.scroll_into_view_if_needed()
+    box = slate.bounding_box()
+    slate.focus()
+    page.keyboard.press("Space")  # the pen is down in the middle
+    page.mouse.move(box["x"] + 0.1 * box["width"], box["y"] + 0.1 * box["height"])
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.2 * box["width"], box["y"] + 0.1 * box["height"])
+    page.mouse.up()
+    page.keyboard.press("ArrowRight")
+    assert inked(slate, 0.15, 0.1) and inked(slate, 0.5, 0.5)
+    assert not inked(slate, 0.35, 0.3)
+
+
+def test_a_screen_reader_finds_the_first_verdict_and_its_numbers(page) -> None:
+    tree = figure(page, "score").aria_snapshot()
+    assert re.search(r"(Anomaly|Normal): ", tree)
+    assert re.search(r"score.*threshold.*p-value", tree.replace("\n", " "))
+
+
+def test_a_new_theme_leaves_the_keyboard_where_it_was(visit, site: Path) -> None:
+    page = visit(f"{site.as_uri()}/chapters/try_it.html")
+    thumb = figure(page, "score").locator(".thumb").first
+    thumb.focus()
+    page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    page.wait_for_function("document.querySelector('[data-vae-live]').dataset.look === 'dark'")
+    assert thumb.evaluate("(thumb) => thumb.getRootNode().activeElement === thumb")
+
+
 def test_drawing_with_the_keyboard_gives_a_verdict(visit, site: Path) -> None:
     page = visit(f"{site.as_uri()}/chapters/try_it.html")
     score = figure(page, "score")

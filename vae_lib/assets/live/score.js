@@ -26,12 +26,12 @@
               <figcaption>What it redraws<span class="explain latents"></span></figcaption></figure>
             <figure><div class="frame"><canvas class="heat" role="img"></canvas></div>
               <figcaption>What it cannot explain<span class="explain">: bright is strange</span></figcaption></figure>
-            <dl class="numbers" aria-hidden="true"><div><dt>score</dt><dd class="score"></dd></div>
+            <dl class="numbers"><div><dt>score</dt><dd class="score"></dd></div>
               <div><dt>threshold</dt><dd class="threshold"></dd></div><div><dt>p-value</dt><dd class="p"></dd></div></dl>
           </div>
         </div>
       </div>
-      <div class="verdict" aria-hidden="true"><div class="sign"><span></span></div><div><strong></strong><p></p></div></div>
+      <div class="verdict"><div class="sign" aria-hidden="true"><span></span></div><div><strong></strong><p></p></div></div>
       <p class="unseen status" role="status" aria-live="polite"></p>
       <div class="ruler"><svg role="img"></svg></div>
       <div class="samples"></div>
@@ -171,7 +171,11 @@
     choose(detector);
     sample = stranger(detector);
     new ResizeObserver(soon).observe($(".ruler"));
-    return () => (choose(detector), show()); // in the colours of the new theme
+    // In the colours of the new theme; the buttons stay, and with them the keyboard's place.
+    return () => {
+      for (const thumb of root.querySelectorAll(".thumb")) live.paint(thumb.firstChild, live.pixels(thumb.sample.pixels));
+      show();
+    };
   }
 
   // Which ninth of the digit's 20 x 20 pixels holds the most heat, in words.
