@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import argparse
 import copy
+import importlib.metadata
 import math
 import os
+import platform
 import re
 import sys
 import time
@@ -22,7 +24,16 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from nbformat import NotebookNode
 
 from notebook_compare import coalesce, differences, tolerance_of, without_stderr
-from notebook_files import ROOT, code_cells, find, fingerprint, read, tags, write_text
+from notebook_files import (
+    PACKAGES,
+    ROOT,
+    code_cells,
+    find,
+    fingerprint,
+    read,
+    tags,
+    write_text,
+)
 
 LONGEST = 90  # seconds that a chapter may take on two cores
 KERNEL_LOG = ROOT / ".work" / "kernel.log"  # what the kernel says of itself
@@ -104,6 +115,12 @@ def attach_result(notebook: NotebookNode) -> None:
             opening["attachments"] = {"result.png": {"image/png": figure}}
 
 
+def versions() -> dict[str, str]:
+    """Of Python and of the packages that the outputs come from, for the status page."""
+    packages = {name: importlib.metadata.version(name) for name in PACKAGES}
+    return {"python": platform.python_version()} | packages
+
+
 def record_run_time(notebook: NotebookNode, seconds: float) -> None:
     """State the run time with room to spare; restate it only when it has become wrong."""
     stated = notebook.metadata.get("run_seconds", 0)
@@ -129,6 +146,7 @@ def execute(path: Path, fresh: bool) -> None:
     same_code = old.metadata.get("executed") == code
     changed = keep_old_outputs(new, old) if same_code and not fresh else len(code_cells(new))
     new.metadata["executed"] = code
+    new.metadata["versions"] = versions()
     attach_result(new)
     record_run_time(new, seconds)
     text = nbformat.writes(new, indent=1) + "\n"

@@ -11,6 +11,7 @@ import nbformat
 from nbformat import NotebookNode
 
 ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "scikit-learn", "matplotlib", "mlxtend")
 
 
 def find(names: list[str], root: Path = ROOT) -> list[Path]:

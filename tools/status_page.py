@@ -1,15 +1,16 @@
-"""Sphinx extension: the tables of `chapters/status.md`, from the notebooks and the two locks."""
+"""Sphinx extension: the tables of `chapters/status.md`, from the notebooks and the oldest lock."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
+from packaging.requirements import Requirement
 from sphinx.application import Sphinx
 
-from notebook_files import code_cells, find, read
+from notebook_files import PACKAGES, code_cells, find, read
 
-PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "scikit-learn", "matplotlib", "mlxtend")
+OLDEST_PYTHON = "3.10"  # with which `make test-oldest` is run
 
 
 def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
@@ -30,16 +31,27 @@ def chapters(root: Path) -> str:
     return table(("number", "chapter", "run time", "code cells", "figures"), rows)
 
 
-def locked(lock: Path, name: str) -> str:
-    """The version of a package in a lock; where it depends on Python's, the newest."""
-    found = re.findall(rf"^{name}==([\d.]+)", lock.read_text(encoding="utf-8"), re.MULTILINE)
-    return max(found, key=lambda version: [int(part) for part in version.split(".")], default="–")
+def locked(lock: Path, name: str, python: str) -> str:
+    """The version of a package that a lock has for a Python."""
+    environment = {"python_version": python, "python_full_version": f"{python}.0"}
+    for line in lock.read_text(encoding="utf-8").splitlines():
+        if line.startswith(f"{name}=="):
+            pin = Requirement(line.rstrip("\\ "))
+            if pin.marker is None or pin.marker.evaluate(environment):
+                return str(pin.specifier).removeprefix("==")
+    return "–"
 
 
 def versions(root: Path) -> str:
-    locks = root / "requirements.txt", root / "requirements-oldest.txt"
-    rows = [(name, *(locked(lock, name) for lock in locks)) for name in PACKAGES]
-    return table(("package", "newest", "oldest"), rows)
+    measured = [read(path).metadata.get("versions", {}) for path in find([], root)]
+    oldest = root / "requirements-oldest.txt"
+    here = {
+        name: ", ".join(sorted({found.get(name, "–") for found in measured}))
+        for name in ("python", *PACKAGES)
+    }
+    rows = [("Python", here["python"], OLDEST_PYTHON)]
+    rows += [(name, here[name], locked(oldest, name, OLDEST_PYTHON)) for name in PACKAGES]
+    return table(("package", "these pages", "oldest tested"), rows)
 
 
 def fill_in(app: Sphinx, page: str, source: list[str]) -> None:
