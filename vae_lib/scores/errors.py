@@ -28,7 +28,7 @@ class SquaredError(Score):
 class LocalError(Score):
     """Squared error after averaging over `size` x `size` pixels; equation (6.2).
 
-    A stroke that is a pixel off cancels out; one that is missing does not. Images only.
+    A stroke that is a pixel off mostly averages out; one that is missing mostly stays. Images only.
     """
 
     name = "local"
