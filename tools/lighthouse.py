@@ -105,9 +105,9 @@ def main(folder: str = "") -> str:
         "pages": pages,
     }
     if folder and RESULT.exists():  # the others keep what was measured before
-        before = json.loads(RESULT.read_text(encoding="utf-8"))["pages"]
-        kept = {name: before[name] for name in before if (PAGES / name).exists()}
-        result["pages"] = dict(sorted((kept | pages).items()))
+        before = json.loads(RESULT.read_text(encoding="utf-8"))
+        kept = {name: row for name, row in before["pages"].items() if (PAGES / name).exists()}
+        result |= {"command": before["command"], "pages": dict(sorted((kept | pages).items()))}
     RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     low = [
         f"{name}, {mode}: {category} {by_mode[mode][category]}"
