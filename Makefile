@@ -7,7 +7,8 @@ PYTHON ?= python3
 JOBS ?= 2
 PORT ?= 8000
 PY := .venv/bin/python
-BENCHMARK = .venv-benchmark/bin/python -m benchmarks
+BENCHMARK := .venv-benchmark/bin/python -m benchmarks
+KEPT := --out vae_lib/records # where chapter 9 finds them
 
 # What these tools would write into the home directory goes into .work instead.
 export IPYTHONDIR := $(CURDIR)/.work/ipython
@@ -84,8 +85,6 @@ benchmark: .venv-benchmark/.installed ## hours: all that chapter 9 reads, measur
 	@for name in "peers --protocol one_class" "peers --protocol leave_one_out" "density --k 1" \
 	"density --k 50" training_speed scoring_speed memory; do \
 	$(BENCHMARK) $$name --data "$(DATA)" --threads 1 $(KEPT) || exit 1; done
-
-KEPT = --out vae_lib/records # where chapter 9 finds them
 
 COMPILE = .work/uv/bin/uv pip compile -q --universal --generate-hashes --python-version 3.10 \
 	--custom-compile-command 'make lock' $(if $(UPGRADE),--upgrade) pyproject.toml

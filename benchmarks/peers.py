@@ -15,6 +15,7 @@ import numpy as np
 
 from . import one_class, protocols, record
 from .race import CONTEXT
+from .small_detection import relative_error
 
 ONE_CLASS = (
     "vae_lib",
@@ -36,14 +37,13 @@ Scorer = Callable[[np.ndarray], np.ndarray]
 
 def run(arguments: argparse.Namespace) -> None:
     """Every peer, one after the other; write the record peers_<protocol>_<data>."""
-    results = {}
+    data, results = protocols.load(arguments).sha256, {}
     for name in ONE_CLASS if arguments.protocol == "one_class" else LEAVE_ONE_OUT:
         with CONTEXT.Pool(1) as pool:
             results[name] = pool.apply(measure, (name, arguments))
         print(f"{name}: {results[name]}", flush=True)
-    settings = {"seeds": arguments.seeds, "threads": arguments.threads}
+    settings = {"seeds": arguments.seeds, "threads": arguments.threads, "data": data}
     settings["pyod_classes"] = arguments.pyod_classes or "all"
-    settings["data"] = protocols.load(arguments).sha256
     arguments.name = f"peers_{arguments.protocol}"
     print(record.write(protocols.result_name(arguments), settings, results))
 
@@ -90,8 +90,8 @@ def fit(name: str, x: np.ndarray, seed: int, threads: int) -> Scorer:
     """A function that scores images: higher is more anomalous."""
     if name == "vae_lib":
         return _vae_lib(x, seed)
-    if name == "pca_32_relative":
-        return _pca_relative(x, seed, threads)
+    if name.startswith("pca_32"):
+        return _pca(name, x, seed, threads)
     make = _pyod if name.startswith("pyod") else _scikit_learn
     scorer = make(name, x.reshape(len(x), -1), seed, threads)
     return lambda images: scorer(images.reshape(len(images), -1))
@@ -105,11 +105,9 @@ def _vae_lib(x: np.ndarray, seed: int) -> Scorer:
     return lambda images: score(vae, images)
 
 
-def _pca_relative(x: np.ndarray, seed: int, threads: int) -> Scorer:
+def _pca(name: str, x: np.ndarray, seed: int, threads: int) -> Scorer:
     from sklearn.decomposition import PCA
     from threadpoolctl import threadpool_limits
-
-    from .small_detection import relative_error  # the score of vae_lib, and so TensorFlow too
 
     threadpool_limits(threads)
     rows = x.reshape(len(x), -1)
@@ -117,22 +115,21 @@ def _pca_relative(x: np.ndarray, seed: int, threads: int) -> Scorer:
 
     def score(images: np.ndarray) -> np.ndarray:
         rebuilt = pca.inverse_transform(pca.transform(images.reshape(len(images), -1)))
-        return relative_error(images, rebuilt.reshape(images.shape))
+        rebuilt = rebuilt.reshape(images.shape)
+        if name == "pca_32_relative":
+            return relative_error(images, rebuilt)
+        return ((images - rebuilt) ** 2).sum(axis=(1, 2, 3))
 
     return score
 
 
 def _scikit_learn(name: str, x: np.ndarray, seed: int, threads: int) -> Scorer:
-    from sklearn.decomposition import PCA
     from sklearn.ensemble import IsolationForest
     from sklearn.neighbors import NearestNeighbors
     from sklearn.svm import OneClassSVM
     from threadpoolctl import threadpool_limits
 
     threadpool_limits(threads)
-    if name == "pca_32":
-        pca = PCA(min(32, *x.shape), random_state=seed).fit(x)
-        return lambda new: ((new - pca.inverse_transform(pca.transform(new))) ** 2).sum(axis=1)
     if name.startswith("knn_5"):
         metric = "cosine" if name.endswith("cosine") else "minkowski"
         neighbours = NearestNeighbors(n_neighbors=5, metric=metric, n_jobs=threads).fit(x)

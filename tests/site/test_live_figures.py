@@ -221,15 +221,21 @@ def test_a_bold_one_scores_below_a_thin_one_as_the_page_says(visit, site: Path) 
     assert found[-1] < 0.7 * found[0]
 
 
-def test_drawing_with_a_finger_gives_a_verdict_and_does_not_scroll(visit, site: Path) -> None:
+def slate_of_a_phone(visit, site: Path, button: str) -> tuple:
+    """Page, figure and slate, once a button was pressed, and what sends touches of fingers."""
     page = visit(f"{site.as_uri()}/chapters/try_it.html", **PHONE)
     score = figure(page, "score")
-    score.get_by_role("button", name="Zeros are normal").click()
+    score.get_by_role("button", name=button).click()
     slate = score.locator(".slate canvas")
     slate.scroll_into_view_if_needed()
-    before, fingers = page.evaluate("scrollY"), page.context.new_cdp_session(page)
+    fingers = page.context.new_cdp_session(page)
+    return page, score, slate, functools.partial(fingers.send, "Input.dispatchTouchEvent")
+
+
+def test_drawing_with_a_finger_gives_a_verdict_and_does_not_scroll(visit, site: Path) -> None:
+    page, score, slate, touch = slate_of_a_phone(visit, site, "Zeros are normal")
+    before = page.evaluate("scrollY")
     points = [{"x": x, "y": y} for x, y in ring(slate.bounding_box())]
-    touch = functools.partial(fingers.send, "Input.dispatchTouchEvent")
     touch({"type": "touchStart", "touchPoints": points[:1]})
     for point in points[1:]:
         touch({"type": "touchMove", "touchPoints": [point]})
@@ -252,13 +258,8 @@ def inked(slate, x: float, y: float) -> bool:
 
 
 def test_a_second_finger_or_the_palm_draws_nothing(visit, site: Path) -> None:
-    page = visit(f"{site.as_uri()}/chapters/try_it.html", **PHONE)
-    score = figure(page, "score")
-    score.get_by_role("button", name="Clear").click()
-    slate = score.locator(".slate canvas")
-    slate.scroll_into_view_if_needed()
-    box, fingers = slate.bounding_box(), page.context.new_cdp_session(page)
-    touch = functools.partial(fingers.send, "Input.dispatchTouchEvent")
+    _, score, slate, touch = slate_of_a_phone(visit, site, "Clear")
+    box = slate.bounding_box()
     first, moved, palm = (
         {"x": box["x"] + x * box["width"], "y": box["y"] + y * box["height"], "id": number}
         for x, y, number in ((0.2, 0.2, 1), (0.2, 0.4, 1), (0.8, 0.8, 2))
