@@ -95,11 +95,13 @@ def visit(browser: Browser) -> Iterator[Callable[..., Page]]:
     """Open an address in a new window; requests to other hosts are stopped and counted.
 
     `page.foreign` lists the requests stopped, `page.problems` what the console complained of.
+    A page that is not `awake` is left as it opens: live figures far below have not started.
     """
     contexts = []
 
-    def open_page(url: str, width: int = 1280, **options: object) -> Page:
-        context = browser.new_context(viewport={"width": width, "height": 800}, **options)
+    def open_page(url: str, width: int = 1280, awake: bool = True, **options: object) -> Page:
+        options = {"viewport": {"width": width, "height": 800}, **options}
+        context = browser.new_context(**options)
         contexts.append(context)
         page = context.new_page()
         page.foreign, page.problems = [], []
@@ -121,8 +123,9 @@ def visit(browser: Browser) -> Iterator[Callable[..., Page]]:
                 else None
             ),
         )
-        page.goto(url, wait_until="domcontentloaded")
-        page.keyboard.press("Shift")  # live figures that are far away start at the first key
+        page.goto(url)  # until all that it loads is there, so that nothing moves afterwards
+        if awake:
+            page.keyboard.press("Shift")  # the first key starts all live figures
         return page
 
     yield open_page

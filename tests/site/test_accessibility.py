@@ -11,7 +11,6 @@ from pages import PAGES
 @pytest.mark.parametrize("name", PAGES)
 def test_axe_finds_nothing(address: str, visit, name: str, scheme: str) -> None:
     page = visit(f"{address}/{name}", color_scheme=scheme, reduced_motion="reduce")
-    page.wait_for_load_state("load")
     violations = Axe().run(page).response["violations"]
     found = [
         f"{violation['id']}: {node['html'][:120]} {node['failureSummary'][:300]}"

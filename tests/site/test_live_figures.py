@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import functools
 import gzip
 import re
-import threading
 import time
 from collections.abc import Callable, Iterator
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
 from bs4 import BeautifulSoup
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 import rebuild
 from vae_lib import data, live, scores, thresholds
@@ -26,53 +22,17 @@ LARGEST = 500_000  # bytes, compressed: the whole demo
 TOLERANCE = 1e-4
 
 
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
-@pytest.fixture(scope="module")
-def address(site: Path) -> Iterator[str]:
-    """The built pages over http."""
-    handler = functools.partial(Quiet, directory=str(site))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-
-
 @pytest.fixture
-def visit(browser) -> Iterator[Callable]:
+def visit(visit: Callable[..., Page]) -> Iterator[Callable[..., Page]]:
     """Open a page; at the end nothing was asked of another host, and no script complained."""
-    contexts, complaints = [], []
+    pages = []
 
-    def route(request) -> None:
-        parts = urlsplit(request.request.url)
-        if parts.scheme in ("http", "https") and parts.hostname != "127.0.0.1":
-            complaints.append(f"asked for {request.request.url}")
-            request.abort()
-        else:
-            request.continue_()
-
-    def go(url: str, awake: bool = True, **options):
-        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
-        contexts.append(context)
-        context.route("**/*", route)
-        page = context.new_page()
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on(
-            "console",
-            lambda said: complaints.append(said.text) if said.type == "error" else None,
-        )
-        page.goto(url, wait_until="domcontentloaded")
-        if awake:
-            page.keyboard.press("Shift")  # figures that are far away start at the first key
-        return page
+    def go(*args: object, **options: object) -> Page:
+        pages.append(visit(*args, **options))
+        return pages[-1]
 
     yield go
-    for context in contexts:
-        context.close()
-    assert complaints == []
+    assert [page.foreign + page.problems for page in pages] == [[]] * len(pages)
 
 
 @pytest.fixture(params=["http", "file"])
@@ -226,7 +186,6 @@ def test_a_bold_one_scores_below_a_thin_one_as_the_page_says(visit, site: Path) 
 
 def fingers(page, surface) -> Callable[..., None]:
     """`touch(kind, *places)`: fingers on a surface, each in shares of its width and height."""
-    page.wait_for_load_state("load")
     surface.scroll_into_view_if_needed()
     page.screenshot()  # now the browser's compositor, which hands touches on, has this very page
     box, session = surface.bounding_box(), page.context.new_cdp_session(page)
@@ -586,11 +545,7 @@ def test_a_figure_starts_when_the_reader_comes_near(visit, site: Path) -> None:
 
 @pytest.mark.parametrize("width", [320, 390, 768, 1280])
 def test_nothing_jumps_when_the_first_figure_starts(visit, site: Path, width: int) -> None:
-    page = visit(
-        f"{site.as_uri()}/chapters/try_it.html",
-        awake=False,
-        viewport={"width": width, "height": 800},
-    )
+    page = visit(f"{site.as_uri()}/chapters/try_it.html", width, awake=False)
     figure(page, "score").get_by_role("button", name="Clear").wait_for()
     shift = page.evaluate(
         """() => new Promise((done) => new PerformanceObserver((list) =>

@@ -21,7 +21,6 @@ def test_these_are_all_pages(site: Path) -> None:
 @pytest.mark.parametrize("name", FROM_DISK)
 def test_a_page_opens_quietly_from_disk(site: Path, visit, name: str) -> None:
     page = visit((site / name).as_uri())
-    page.wait_for_load_state("load")
     assert page.foreign == []
     assert page.problems == []
 
@@ -29,7 +28,6 @@ def test_a_page_opens_quietly_from_disk(site: Path, visit, name: str) -> None:
 @each_page
 def test_a_page_opens_quietly_over_http(address: str, visit, name: str) -> None:
     page = visit(f"{address}/{name}")
-    page.wait_for_load_state("load")
     assert page.foreign == []
     assert page.problems == []
     assert page.title()
@@ -43,7 +41,6 @@ def test_a_page_opens_quietly_over_http(address: str, visit, name: str) -> None:
 @pytest.mark.parametrize("depth", ["", "chapters/", "a/b/c/"])
 def test_a_missing_page_is_explained_at_any_depth(address: str, visit, depth: str) -> None:
     page = visit(f"{address}/{depth}no-such-page.html")
-    page.wait_for_load_state("load")
     assert [problem for problem in page.problems if "404" not in problem] == []
     assert page.locator("h1").inner_text() == "Page not found"
     assert page.evaluate("() => getComputedStyle(document.body).fontFamily") != "serif"
@@ -80,7 +77,7 @@ def test_a_picture_of_each_chapter_is_kept(site: Path, visit, name: str) -> None
     }.items():
         page = visit((site / name).as_uri(), **options)
         page.locator("img[loading=lazy]").evaluate_all("all => all.forEach(i => i.loading='eager')")
-        page.wait_for_load_state("load")
+        page.wait_for_load_state("networkidle")
         target = SCREENSHOTS / f"{Path(name).stem}-{label}.png"
         page.screenshot(path=target, full_page=True)
         assert target.stat().st_size > 10_000
