@@ -30,7 +30,7 @@
 
   function start(root, $) {
     const plane = live.plane, pad = $(".plane"), codes = decodeCodes(plane);
-    let z = plane.start.slice(), dragging = false, walking = 0, tiles = null, view = "codes";
+    let z = plane.start.slice(), walking = 0, tiles = null, view = "codes";
 
     const decoder = live.network.load(plane.decoder, plane.weights);
     const decode = (at) => live.network.run(decoder, at);
@@ -117,17 +117,11 @@
     }
 
     const follow = (event) => {
+      cancelAnimationFrame(walking);
       const box = pad.getBoundingClientRect();
       move([((event.clientX - box.left) / box.width) * 2 - 1, 1 - ((event.clientY - box.top) / box.height) * 2].map((v) => v * plane.range));
     };
-    pad.addEventListener("pointerdown", (event) => {
-      cancelAnimationFrame(walking);
-      dragging = true;
-      pad.setPointerCapture(event.pointerId);
-      follow(event);
-    });
-    pad.addEventListener("pointermove", (event) => dragging && follow(event));
-    for (const end of ["pointerup", "pointercancel"]) pad.addEventListener(end, () => dragging && ((dragging = false), announce()));
+    live.drag(pad, follow, announce);
     const MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
     pad.addEventListener("keydown", (event) => {
       const by = MOVES[event.key], step = event.shiftKey ? 0.5 : 0.1;

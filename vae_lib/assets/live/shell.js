@@ -78,6 +78,21 @@
 
   live.calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
+  // The mouse's main button or the first finger, held down, calls `follow` wherever it goes, and
+  // `done` when it is lifted. A second finger and the palm are ignored.
+  live.drag = (element, follow, done = () => {}) => {
+    let held = null;
+    element.addEventListener("pointerdown", (event) => {
+      if (event.button || held !== null) return;
+      held = event.pointerId;
+      element.setPointerCapture(held);
+      follow(event);
+    });
+    element.addEventListener("pointermove", (event) => event.pointerId === held && follow(event));
+    for (const end of ["pointerup", "pointercancel"])
+      element.addEventListener(end, (event) => event.pointerId === held && ((held = null), done()));
+  };
+
   // "5 %", with a space that does not break.
   live.percent = (share, digits = 0) => `${(100 * share).toFixed(digits)}\u00a0%`;
 

@@ -82,14 +82,11 @@
       draw();
     };
     slider.addEventListener("input", draw);
-    let dragging = false;
     const follow = (event) => {
       const box = svg.getBoundingClientRect();
       set(((event.clientX - box.left - 8) / (box.width - 16)) * held.top);
     };
-    svg.addEventListener("pointerdown", (event) => ((dragging = true), svg.setPointerCapture(event.pointerId), follow(event)));
-    svg.addEventListener("pointermove", (event) => dragging && follow(event));
-    for (const end of ["pointerup", "pointercancel"]) svg.addEventListener(end, () => (dragging = false));
+    live.drag(svg, follow);
 
     for (const { rate, threshold } of held.presets) {
       const button = live.make("button", { textContent: live.percent(rate), cut: threshold });
