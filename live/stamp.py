@@ -15,7 +15,9 @@ from vae_lib import live
 # What decides the weights, the scores and the thresholds. A change of words alone counts for none.
 SOURCES = (
     "live/export.py",
-    "vae_lib/data.py",
+    "vae_lib/data/datasets.py",
+    "vae_lib/data/images.py",
+    "vae_lib/data/splits.py",
     "vae_lib/networks.py",
     "vae_lib/likelihoods.py",
     "vae_lib/losses.py",

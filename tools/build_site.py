@@ -7,12 +7,29 @@ import subprocess
 import sys
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ROOT / "_build" / "html"
 
 
 def build(root: Path = ROOT) -> subprocess.CompletedProcess:
-    """Build `root` from scratch: a second Sphinx run would forget the warnings of the first."""
+    """Build `root` from scratch: a second Sphinx run would forget the warnings of the first.
+
+    A build of the same folder that is under way is waited for: both would write the same files.
+    """
+    (root / ".work").mkdir(exist_ok=True)
+    lock = FileLock(root / ".work" / "build.lock")
+    try:
+        held = lock.acquire(timeout=0)
+    except Timeout:
+        print("Another build of this folder is under way: waiting for it.", flush=True)
+        held = lock.acquire()
+    with held:
+        return _build(root)
+
+
+def _build(root: Path) -> subprocess.CompletedProcess:
     shutil.rmtree(root / "_build", ignore_errors=True)
     command = ["jupyter-book", "build", "--all", "-W", "-n", "--keep-going", "-q", "."]
     program = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()"]

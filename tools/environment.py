@@ -4,11 +4,13 @@ Runs on the reader's own Python, which may be too old: so it parses on Python 3.
 nothing but the standard library. Whatever goes wrong ends in one sentence.
 """
 
+import contextlib
 import importlib.util
 import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 OLDEST, NEWEST = (3, 10), (3, 13)
@@ -17,6 +19,42 @@ NO_NETWORK = re.compile(
     "Failed to establish a new connection|NewConnectionError|Max retries exceeded|ReadTimeout|"
     "name resolution|NameResolutionError|ConnectTimeout|ProxyError|Network is unreachable"
 )
+
+
+def lock_at_once(file) -> None:
+    """Lock an open file until it is closed; an OSError if another process has locked it."""
+    if sys.platform == "win32":
+        import msvcrt
+
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+@contextlib.contextmanager
+def alone(folder: Path):
+    """Keep every other make from the folder; give whether one was there first and is now done."""
+    LOG.parent.mkdir(exist_ok=True)
+    waited = False
+    with LOG.with_name(folder.name + ".lock").open("w") as file:
+        while True:
+            try:
+                lock_at_once(file)
+                break
+            except (BlockingIOError, PermissionError):
+                if not waited:
+                    print(f"Another make is at work on {folder}: waiting for it.", flush=True)
+                waited = True
+                time.sleep(0.2)
+        yield waited
+
+
+def complete(folder: Path) -> bool:
+    """Whether the environment was made to its end, and in this very place."""
+    stamp = folder / ".installed"
+    return stamp.exists() and stamp.read_text(encoding="utf-8") == str(folder.resolve())
 
 
 def python_problem(newest: tuple) -> str:
@@ -58,8 +96,7 @@ def make(folder: Path, lock: Path) -> str:
     import venv  # here, since python_problem() must be able to say that there is none
 
     stamp = folder / ".installed"
-    home = str(folder.resolve())
-    if stamp.exists() and stamp.read_text(encoding="utf-8") == home:
+    if complete(folder):
         stamp.unlink()
     else:  # half made, or moved: the scripts inside hold the old path
         shutil.rmtree(str(folder), ignore_errors=True)
@@ -69,7 +106,6 @@ def make(folder: Path, lock: Path) -> str:
             return f"No virtual environment could be made in {folder}: {error}."
 
     print(f"Installing {lock} into {folder}: minutes and 3 GB the first time.", flush=True)
-    LOG.parent.mkdir(exist_ok=True)
     python = folder / ("Scripts" if sys.platform == "win32" else "bin") / "python"
     problem = pip(python, "--require-hashes", "-r", str(lock))
     # vae_lib itself, from this clone: no network, and edits take effect at once.
@@ -77,7 +113,7 @@ def make(folder: Path, lock: Path) -> str:
         python, "--no-deps", "--no-build-isolation", "--no-index", "--editable", "."
     )
     if not problem:
-        stamp.write_text(home, encoding="utf-8")
+        stamp.write_text(str(folder.resolve()), encoding="utf-8")
     return problem
 
 
@@ -86,7 +122,11 @@ def main(arguments: list) -> str:
     if arguments[0] == "--newest":
         newest, arguments = tuple(int(part) for part in arguments[1].split(".")), arguments[2:]
     folder, lock = (Path(argument) for argument in arguments)
-    return python_problem(newest) or make(folder, lock)
+    problem = python_problem(newest)
+    if problem:
+        return problem
+    with alone(folder) as waited:
+        return "" if waited and complete(folder) else make(folder, lock)
 
 
 if __name__ == "__main__":

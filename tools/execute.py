@@ -25,6 +25,7 @@ from nbformat import NotebookNode
 
 from notebook_compare import coalesce, differences, tolerance_of, without_stderr
 from notebook_files import (
+    LANGUAGE,
     PACKAGES,
     ROOT,
     code_cells,
@@ -80,7 +81,7 @@ def normalise(notebook: NotebookNode) -> None:
         "language": "python",
         "name": "python3",
     }
-    notebook.metadata["language_info"] = {"name": "python", "pygments_lexer": "ipython3"}
+    notebook.metadata["language_info"] = dict(LANGUAGE)
     notebook.metadata.pop("widgets", None)
     for cell in notebook.cells:
         for key in ("execution", "collapsed", "ExecuteTime"):

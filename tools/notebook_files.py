@@ -12,6 +12,14 @@ from nbformat import NotebookNode
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "scikit-learn", "matplotlib", "mlxtend")
+# What a Python kernel says of itself, less its versions: `nbconvert --to script` needs it for a .py
+LANGUAGE = {
+    "file_extension": ".py",
+    "mimetype": "text/x-python",
+    "name": "python",
+    "nbconvert_exporter": "python",
+    "pygments_lexer": "ipython3",
+}
 
 
 def find(names: list[str], root: Path = ROOT) -> list[Path]:

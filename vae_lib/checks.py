@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numbers
+import os
 from collections.abc import Sequence
 
 import keras
@@ -10,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 Sizes = tuple[tuple[int, ...], int, tuple[int, ...]]
+_PROCESS = {"used": False, "forked": False}
 
 
 def is_size(value: object) -> bool:
@@ -23,11 +25,36 @@ def check_count(name: str, value: object) -> None:
         raise ValueError(f"{name} is {value!r}; expected a whole number of at least 1")
 
 
+def check_seed(name: str, value: object) -> None:
+    """The seed called name must be a whole number from 0 to 2**32 - 1, as NumPy takes it."""
+    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if not (whole and 0 <= value < 2**32):
+        raise ValueError(f"{name} is {value!r}; expected a whole number from 0 to 2**32 - 1")
+
+
+def check_process() -> None:
+    """Raise a RuntimeError in a process that was forked after TensorFlow's first use: it hangs."""
+    if _PROCESS["forked"]:
+        raise RuntimeError(
+            "this process was forked from one that had already used TensorFlow, which cannot go on "
+            "here: build or load the model after the fork, or start processes by 'spawn'"
+        )
+    _PROCESS["used"] = True
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=lambda: _PROCESS.update(forked=_PROCESS["used"]))
+
+
 def check_sizes(data_shape: Sequence[int], latent_dim: int, hidden: Sequence[int]) -> Sizes:
     """The sizes as Python's own integers, since Keras takes no NumPy ones."""
     check_count("latent_dim", latent_dim)
+    data_shape, hidden = (
+        sizes.tolist() if isinstance(sizes, np.ndarray) else sizes for sizes in (data_shape, hidden)
+    )
     for name, sizes in (("data_shape", data_shape), ("hidden", hidden)):
-        if not isinstance(sizes, Sequence) or not all(is_size(size) for size in sizes):
+        listed = isinstance(sizes, Sequence) and not isinstance(sizes, str)
+        if not listed or not all(is_size(size) for size in sizes):
             raise ValueError(f"{name} is {sizes!r}; expected whole numbers of at least 1")
     if len(data_shape) == 0:
         raise ValueError("data_shape is (); expected (features,) or (height, width, channels)")
@@ -36,39 +63,49 @@ def check_sizes(data_shape: Sequence[int], latent_dim: int, hidden: Sequence[int
 
 def check_array(x, data_shape: Sequence[int], unit_interval: bool, name: str = "x") -> None:
     """x must be finite floats of shape (n, *data_shape), within 0..1 if so asked."""
-    x = np.asarray(x)
+    if isinstance(x, np.ma.MaskedArray):  # NumPy would drop the mask, and show what it hides
+        raise ValueError(f"{name} is a masked array; expected floats without a mask")
+    try:
+        x = np.asarray(x)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{name} cannot be read as an array: {error}") from error
     if x.shape[1:] != tuple(data_shape) or x.ndim == 0:
         expected = f"expected {('n', *data_shape)}, since data_shape is {tuple(data_shape)}"
         raise ValueError(f"{name} has shape {x.shape}; {expected}")
     if len(x) == 0:
         raise ValueError(f"{name} is empty; expected at least one example")
-    if not np.issubdtype(x.dtype, np.floating):
-        found = f"{name} has dtype {x.dtype}"
-        raise ValueError(f"{found}; expected floats (see data.as_images for uint8)")
+    if not tf.as_dtype(x.dtype).is_floating:
+        advice = "data.as_images for images" if len(data_shape) == 3 else "x.astype('float32')"
+        raise ValueError(f"{name} has dtype {x.dtype}; expected floats (see {advice})")
     low, high = float(x.min()), float(x.max())  # NaN and infinity survive min and max
     if not (np.isfinite(low) and np.isfinite(high)):
         raise ValueError(f"{name} contains NaN or infinite values; expected finite numbers")
     if unit_interval and (low < 0 or high > 1):
         raise ValueError(f"{name} has values in {low:.4g}..{high:.4g}; expected 0..1")
+    if max(-low, high) > np.finfo("float32").max:
+        raise ValueError(f"{name} has values in {low:.4g}..{high:.4g}, which float32 cannot hold")
 
 
 def check_input(x, data_shape: tuple[int, ...], unit_interval: bool, name: str = "x") -> None:
-    """x must be an array as above, or a tf.data.Dataset of batches of such a shape and type."""
-    expected = f"expected floats of shape {('n', *data_shape)}"
-    if isinstance(x, tf.data.Dataset):
-        spec = x.element_spec
-        spec = spec[0] if isinstance(spec, tuple) else spec
-        if not isinstance(spec, tf.TensorSpec):
-            raise ValueError(f"{name} has elements {spec}; {expected}")
-        if not (spec.dtype.is_floating and spec.shape[1:].is_compatible_with(data_shape)):
-            found = f"shape {spec.shape}, dtype {spec.dtype.name}"
-            raise ValueError(f"{name} has batches of {found}; {expected}")
-    elif x is None or isinstance(x, (tuple, list, dict)):
-        raise ValueError(f"{name} is a {type(x).__name__}; {expected}, or a tf.data.Dataset")
-    elif isinstance(x, keras.KerasTensor) or tf.is_symbolic_tensor(x):
-        return  # inside a graph: only the layers can look at it
-    elif tf.is_tensor(x) or hasattr(x, "__array__"):  # arrays, data frames
-        check_array(x, data_shape, unit_interval, name)
+    """x must be an array as above; inside a graph, where it has no values, anything is."""
+    if isinstance(x, keras.KerasTensor) or tf.is_symbolic_tensor(x):
+        return  # only the layers can look at it
+    check_process()
+    if not (tf.is_tensor(x) or hasattr(x, "__array__")):  # arrays, data frames
+        expected = f"expected floats of shape {('n', *data_shape)}"
+        raise ValueError(f"{name} is a {type(x).__name__}; {expected}, as an array or in batches")
+    check_array(x, data_shape, unit_interval, name)
+
+
+def check_weights(weight, n: int, name: str = "sample_weight") -> None:
+    """weight must be finite numbers (n,) of at least 0."""
+    weight = np.asarray(weight)
+    if weight.shape not in ((n,), (n, 1)) or weight.dtype.kind not in "fiu":
+        found = f"shape {weight.shape} and dtype {weight.dtype}"
+        raise ValueError(f"{name} has {found}; expected ({n},) of numbers, one for each example")
+    if not np.isfinite(weight).all() or weight.min() < 0:
+        found = f"values in {weight.min():.4g}..{weight.max():.4g}"
+        raise ValueError(f"{name} has {found}; expected finite numbers of at least 0")
 
 
 def check_networks(encoder: keras.Model, decoder: keras.Model, data_shape, latent_dim: int) -> None:
@@ -78,6 +115,9 @@ def check_networks(encoder: keras.Model, decoder: keras.Model, data_shape, laten
         ("encoder", encoder, x, [z.shape, z.shape]),
         ("decoder", decoder, z, [x.shape]),
     ):
+        if not isinstance(network, keras.Layer):
+            kind = type(network).__name__
+            raise ValueError(f"{name} is a {kind}; expected a Keras model or layer")
         try:
             found = network(given)
         except ValueError as error:

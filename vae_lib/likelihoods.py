@@ -85,12 +85,17 @@ class Gaussian(keras.layers.Layer):
         """log sigma: a scalar, or the shape of one image for "per_pixel"."""
         if not isinstance(self._sigma, str):
             return math.log(self._sigma)
+        if not self.built:
+            raise ValueError(
+                f"sigma is {self._sigma!r}, without a value; expected build(data_shape)"
+            )
         return math.log(self.min_sigma) + ops.softplus(SPEED * self.raw_log_sigma)
 
     def log_prob(self, x, parameters):
         """log density of x given z for each pixel, in nats (above 0 where sigma is small)."""
-        standardised = (x - parameters) * ops.exp(-self.log_sigma)
-        return -0.5 * (math.log(2 * math.pi) + standardised**2) - self.log_sigma
+        log_sigma = ops.cast(self.log_sigma, keras.backend.standardize_dtype(parameters.dtype))
+        standardised = (x - parameters) * ops.exp(-log_sigma)
+        return -0.5 * (math.log(2 * math.pi) + standardised**2) - log_sigma
 
     def best_log_prob(self, x):
         """The largest log_prob that any means reach: that of x itself, in nats."""
@@ -109,10 +114,8 @@ def get(likelihood: str | keras.layers.Layer) -> keras.layers.Layer:
     """A likelihood from its name ("bernoulli", "gaussian"), or the object itself."""
     if isinstance(likelihood, (Bernoulli, Gaussian)):
         return likelihood
-    if likelihood == "bernoulli":
-        return Bernoulli()
-    if likelihood == "gaussian":
-        return Gaussian()
+    if isinstance(likelihood, str) and likelihood in ("bernoulli", "gaussian"):
+        return Bernoulli() if likelihood == "bernoulli" else Gaussian()
     raise ValueError(
         f"likelihood is {likelihood!r}; expected 'bernoulli', 'gaussian', or an object of theirs"
     )

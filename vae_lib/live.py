@@ -48,8 +48,10 @@ FIGURES = {
 class LiveFigure:
     """A figure by its name in `FIGURES`; its HTML is the same at every call."""
 
-    def __init__(self, name: str):
-        self.name = name
+    def __init__(self, figure: str):
+        if not isinstance(figure, str) or figure not in FIGURES:
+            raise ValueError(f"figure is {figure!r}; expected one of {tuple(FIGURES)}")
+        self.name = figure
 
     def __repr__(self) -> str:
         return f"LiveFigure({self.name!r}): {FIGURES[self.name].summary}"
@@ -70,6 +72,4 @@ def show(figure: str) -> LiveFigure:
     Raises:
         ValueError: another name.
     """
-    if not isinstance(figure, str) or figure not in FIGURES:
-        raise ValueError(f"figure is {figure!r}; expected one of {tuple(FIGURES)}")
     return LiveFigure(figure)

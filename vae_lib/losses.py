@@ -7,11 +7,14 @@ two terms, and with it beta, without saying so.
 from __future__ import annotations
 
 import math
+import numbers
 
 import keras
+import numpy as np
+import tensorflow as tf
 from keras import ops
 
-from .checks import check_count
+from .checks import check_count, check_input, check_seed
 
 
 def reconstruction(likelihood: keras.layers.Layer, x, parameters):
@@ -19,6 +22,10 @@ def reconstruction(likelihood: keras.layers.Layer, x, parameters):
 
     `likelihood` comes from `likelihoods`, `parameters` from the decoder, in the shape of x.
     """
+    if not (isinstance(likelihood, keras.layers.Layer) and hasattr(likelihood, "log_prob")):
+        raise ValueError(f"likelihood is {likelihood!r}; expected an object from likelihoods")
+    _check_alike(x=x, parameters=parameters)
+    _check_rank("x", x)
     log_prob = likelihood.log_prob(x, parameters)
     return -ops.sum(log_prob, axis=tuple(range(1, len(log_prob.shape))))
 
@@ -28,6 +35,8 @@ def kl_divergence(mean, log_var):
 
     Equation (2.8); Kingma and Welling (2014), appendix B. `mean` and `log_var` are (n, latent_dim).
     """
+    _check_alike(mean=mean, log_var=log_var)
+    _check_rank("mean", mean)
     # expm1 keeps the small difference near the prior that exp(log_var) - 1 would round away
     return 0.5 * ops.sum(mean**2 + (ops.expm1(log_var) - log_var), axis=-1)
 
@@ -37,6 +46,9 @@ def elbo(reconstruction, kl, beta: float = 1.0):
 
     Training minimises its negative. beta other than 1: Higgins et al. (2017), beta-VAE.
     """
+    _check_alike(reconstruction=reconstruction, kl=kl)
+    if _shape("beta", beta).rank or (isinstance(beta, numbers.Real) and not math.isfinite(beta)):
+        raise ValueError(f"beta is {beta!r}; expected a finite number")
     return -(reconstruction + beta * kl)
 
 
@@ -45,14 +57,28 @@ def compute_loss(model: keras.Model, x):
 
     The name is the tutorial's. `fit` minimises the same quantity.
     """
+    _check_model(model, "form", "compute_loss")
+    if not hasattr(model, "given"):  # with labels, x is a pair
+        check_input(x, *model.form())  # before Keras makes a tensor of it, whatever it is
     return model.compute_loss(x=x, y_pred=model(x, training=True))
 
 
 def log_normal(z, mean=0.0, log_var=0.0):
     """log N(z; mean, diag exp(log_var)), summed over the last axis, in nats."""
+    _check_rank("z", z)
+    _check_broadcast("z", z, mean=mean, log_var=log_var)
     log_var = ops.convert_to_tensor(log_var, dtype=z.dtype)
     terms = math.log(2 * math.pi) + log_var + (z - mean) ** 2 * ops.exp(-log_var)
     return -0.5 * ops.sum(terms, axis=-1)
+
+
+def log_posterior(eps, log_var):
+    """log q(z given x) at z = mean + exp(log_var / 2) eps, (...,), in nats; equation (3.2).
+
+    From eps itself: z - mean has lost its digits where the deviation is small beside the mean.
+    """
+    _check_broadcast("eps", eps, log_var=log_var)
+    return log_normal(eps) - 0.5 * ops.sum(log_var, axis=-1)
 
 
 def importance_weighted_bound(
@@ -70,14 +96,20 @@ def importance_weighted_bound(
     `model.noise` as the seed and k as the chunk.
 
     Raises:
-        ValueError: k or chunk below 1.
+        ValueError: k or chunk below 1, a seed that is none, a prior that is not N(0, I).
     """
     check_count("k", k)
     check_count("chunk", chunk)
+    _check_model(model, "encode", "decode", "likelihood", "data_shape")
+    if hasattr(model, "log_prior"):
+        raise ValueError(
+            f"model is a {type(model).__name__}; expected a VAE with the prior N(0, I)"
+        )
+    noise = seed
+    if not isinstance(seed, keras.random.SeedGenerator):
+        check_seed("seed", seed)
+        noise = keras.random.SeedGenerator(int(seed))
     mean, log_var = model.encode(x)
-    noise = (
-        seed if isinstance(seed, keras.random.SeedGenerator) else keras.random.SeedGenerator(seed)
-    )
     total = None
     for start in range(0, k, chunk):
         draws = min(chunk, k - start)
@@ -92,8 +124,48 @@ def _log_weights(model: keras.Model, x, mean, log_var, draws: int, noise):
     n, latent_dim = ops.shape(mean)
     repeat = lambda t: ops.repeat(t[None], draws, axis=0)  # noqa: E731
     mean, log_var = repeat(mean), repeat(log_var)
-    z = model.reparameterize(mean, log_var, seed=noise)
+    eps = keras.random.normal(ops.shape(mean), dtype=mean.dtype, seed=noise)
+    z = model.reparameterize(mean, log_var, eps=eps)
     parameters = model.decode(ops.reshape(z, (draws * n, latent_dim)))
-    images = ops.reshape(repeat(x), (draws * n, *model.data_shape))
+    images = ops.reshape(repeat(ops.cast(x, mean.dtype)), (draws * n, *model.data_shape))
     log_likelihood = -ops.reshape(reconstruction(model.likelihood, images, parameters), (draws, n))
-    return log_likelihood + log_normal(z) - log_normal(z, mean, log_var)
+    return log_likelihood + log_normal(z) - log_posterior(eps, log_var)
+
+
+def _check_model(model: object, *parts: str) -> None:
+    if isinstance(model, type) or not all(hasattr(model, part) for part in parts):
+        raise ValueError(f"model is a {type(model).__name__}; expected a VAE")
+
+
+def _shape(name: str, term) -> tf.TensorShape:
+    """The shape of floats, as far as it is known before they are."""
+    if isinstance(term, numbers.Real) and not isinstance(term, bool):
+        return tf.TensorShape(())
+    dtype = getattr(term, "dtype", None)
+    if dtype is None or not hasattr(term, "__array__") or isinstance(term, np.ma.MaskedArray):
+        raise ValueError(f"{name} is a {type(term).__name__}; expected an array of floats")
+    if "float" not in getattr(dtype, "name", str(dtype)):
+        raise ValueError(f"{name} has dtype {dtype}; expected floats")
+    return tf.TensorShape(term.shape)
+
+
+def _check_rank(name: str, term) -> None:
+    if _shape(name, term).rank == 0:
+        raise ValueError(f"{name} has shape (); expected an array of floats, one row an example")
+
+
+def _check_alike(**terms) -> None:
+    """Two terms of one shape: of others, broadcasting would make a figure without a word."""
+    (a, one), (b, other) = ((name, _shape(name, term)) for name, term in terms.items())
+    if not one.is_compatible_with(other):
+        raise ValueError(f"{a} has shape {one} and {b} has shape {other}; expected one shape")
+
+
+def _check_broadcast(name: str, term, **others) -> None:
+    shape = _shape(name, term)
+    for other, found in ((other, _shape(other, given)) for other, given in others.items()):
+        try:
+            tf.broadcast_static_shape(shape, found)
+        except ValueError as error:
+            told = f"{name} has shape {shape} and {other} has shape {found}"
+            raise ValueError(f"{told}; expected shapes that broadcast") from error

@@ -10,18 +10,28 @@ import numbers
 from collections.abc import Sequence
 
 import keras
-import numpy as np
 import tensorflow as tf
 from keras import ops
 
 from . import likelihoods, losses, networks
-from .checks import check_input, check_networks, check_sizes
+from .batches import Form, checked, is_stream
+from .checked_model import CheckedModel
+from .checks import (
+    check_array,
+    check_count,
+    check_networks,
+    check_process,
+    check_seed,
+    check_sizes,
+)
 
 EVALUATION_SEED = 0  # `evaluate` draws the same noise each time, so that its ELBO is repeatable
+POLICIES = ("float32", "float64", "mixed_float16", "mixed_bfloat16")
+LARGEST_LOG_VAR = 30.0  # its exp is 1e13: beyond any posterior, and far from where float32 ends
 
 
 @keras.saving.register_keras_serializable(package="vae_lib")
-class VAE(keras.Model):
+class VAE(CheckedModel):
     """Encoder q(z given x), decoder p(x given z) and their loss, in nats per example.
 
     Args:
@@ -35,8 +45,9 @@ class VAE(keras.Model):
         seed: of the sampling noise; None takes it from `keras.utils.set_random_seed`.
         encoder, decoder: your own Keras models instead of `network`, as `networks` describes them.
 
-    Training minimises `loss` = `reconstruction` + beta `kl` (Kingma and Welling, 2014). Raises a
-    ValueError for wrong sizes, and for data of the wrong shape, type or range.
+    Training minimises `loss` = `reconstruction` + beta `kl` (Kingma and Welling, 2014); a loss that
+    is no number ends it with a FloatingPointError. Raises a ValueError for wrong sizes, and for
+    data of the wrong shape, type or range, wherever in a data set they come.
     """
 
     def __init__(
@@ -52,26 +63,37 @@ class VAE(keras.Model):
         decoder: keras.Model | None = None,
         **kwargs,
     ):
+        check_process()
         super().__init__(**kwargs)
-        if network not in ("conv", "dense"):
+        if self.dtype_policy.name not in POLICIES:
+            raise ValueError(f"dtype is {self.dtype_policy.name!r}; expected one of {POLICIES}")
+        if not (isinstance(network, str) and network in ("conv", "dense")):
             raise ValueError(f"network is {network!r}; expected 'conv' or 'dense'")
-        if not (isinstance(beta, numbers.Real) and 0 <= beta < float("inf")):
+        real = isinstance(beta, numbers.Real) and not isinstance(beta, bool)
+        if not (real and 0 <= beta < float("inf")):
             raise ValueError(f"beta is {beta!r}; expected a finite number of at least 0")
-        data_shape, latent_dim, layers = check_sizes(data_shape, latent_dim, hidden or ())
+        if seed is not None:
+            check_seed("seed", seed)
+        given = () if hidden is None else hidden
+        data_shape, latent_dim, layers = check_sizes(data_shape, latent_dim, given)
         sizes = {} if hidden is None else {"hidden": layers}
         self.latent_dim, self.data_shape = latent_dim, data_shape
         make_encoder, make_decoder = {
             "conv": (networks.conv_encoder, networks.conv_decoder),
             "dense": (networks.dense_encoder, networks.dense_decoder),
         }[network]
-        self.encoder = encoder or make_encoder(data_shape, latent_dim, **sizes)
-        self.decoder = decoder or make_decoder(data_shape, latent_dim, **sizes)
-        check_networks(self.encoder, self.decoder, data_shape, latent_dim)
         likelihood = likelihoods.get(likelihood)
-        if likelihood.built:  # another model's, or just loaded: this model gets its own sigma
-            likelihood = likelihood.from_config(likelihood.get_config())
-        self.likelihood = likelihood
-        self.likelihood.build(data_shape)
+        with networks.policy(self.dtype_policy):
+            own = encoder is not None, decoder is not None
+            self.encoder = encoder if own[0] else make_encoder(data_shape, latent_dim, **sizes)
+            self.decoder = decoder if own[1] else make_decoder(data_shape, latent_dim, **sizes)
+            check_networks(self.encoder, self.decoder, data_shape, latent_dim)
+            if likelihood.built or likelihood.dtype_policy != self.dtype_policy:
+                # another model's, or just loaded: this model gets its own sigma
+                config = {**likelihood.get_config(), "dtype": self.dtype_policy.name}
+                likelihood = likelihood.from_config(config)
+            self.likelihood = likelihood
+            self.likelihood.build(data_shape)
         self.beta = self.add_weight(
             shape=(), initializer=keras.initializers.Constant(beta), trainable=False, name="beta"
         )
@@ -81,8 +103,8 @@ class VAE(keras.Model):
         self._config = {
             "network": network,
             "hidden": None if hidden is None else layers,
-            "seed": seed,
-            "own": (encoder is not None, decoder is not None),
+            "seed": None if seed is None else int(seed),
+            "own": own,
         }
         self.build((None, *data_shape))
 
@@ -94,24 +116,36 @@ class VAE(keras.Model):
         """mean and log-variance of q(z given x), each (n, latent_dim)."""
         self._check(x)
         mean, log_var = self.encoder(x)
-        return ops.cast(mean, self.variable_dtype), ops.cast(log_var, self.variable_dtype)
+        log_var = bounded(ops.cast(log_var, self.variable_dtype))
+        return ops.cast(mean, self.variable_dtype), log_var
 
-    def reparameterize(self, mean, log_var, seed=None):
-        """z = mean + exp(log_var / 2) eps, eps ~ N(0, I): gradients reach both; equation (3.2)."""
-        seed = self.noise if seed is None else seed
-        eps = keras.random.normal(ops.shape(mean), dtype=mean.dtype, seed=seed)
+    def reparameterize(self, mean, log_var, seed=None, eps=None):
+        """z = mean + exp(log_var / 2) eps: gradients reach both; equation (3.2).
+
+        eps ~ N(0, I) is drawn by `seed`, or given in the shape of mean.
+        """
+        eps = self.draw(mean, seed) if eps is None else eps
         return mean + ops.exp(0.5 * log_var) * eps
+
+    def draw(self, mean, seed=None):
+        """eps ~ N(0, I) in the shape of mean, by the model's own noise unless a seed is given."""
+        seed = self.noise if seed is None else seed
+        return keras.random.normal(ops.shape(mean), dtype=mean.dtype, seed=seed)
 
     def decode(self, z, apply_sigmoid: bool = False):
         """The likelihood's parameters (Bernoulli: logits), or E[x given z] with `apply_sigmoid`."""
+        if not (isinstance(z, keras.KerasTensor) or tf.is_symbolic_tensor(z)):
+            check_array(z, (self.latent_dim,), unit_interval=False, name="z")
         parameters = ops.cast(self.decoder(z), self.variable_dtype)
         return self.likelihood.mean(parameters) if apply_sigmoid else parameters
 
     def sample(self, eps=None, n: int = 16, seed: int | None = None):
         """Images E[x given z] decoded from `eps` (n, latent_dim), or from n draws of the prior."""
         if eps is None:
+            if not tf.is_tensor(n):
+                check_count("n", n)
             seed = self.noise if seed is None else seed
-            eps = keras.random.normal((n, self.latent_dim), seed=seed)
+            eps = keras.random.normal((n, self.latent_dim), dtype=self.variable_dtype, seed=seed)
         return self.decode(eps, apply_sigmoid=True)
 
     def reconstruct(self, x):
@@ -119,10 +153,12 @@ class VAE(keras.Model):
         return self.decode(self.encode(x)[0], apply_sigmoid=True)
 
     def call(self, x, training: bool = False):
-        """One pass with one noise sample: a dict of mean, log_var, z and decoder parameters."""
+        """One pass with one draw of eps: a dict of mean, log_var, eps, z, decoder parameters."""
         mean, log_var = self.encode(x)
-        z = self.reparameterize(mean, log_var, seed=None if training else EVALUATION_SEED)
-        return {"mean": mean, "log_var": log_var, "z": z, "parameters": self.decode(z)}
+        eps = self.draw(mean, seed=None if training else EVALUATION_SEED)
+        z = self.reparameterize(mean, log_var, eps=eps)
+        parameters = self.decode(z)
+        return {"mean": mean, "log_var": log_var, "eps": eps, "z": z, "parameters": parameters}
 
     def kl(self, y_pred):
         """The KL term of each example, (n,), in nats, from what `call` gives."""
@@ -130,6 +166,7 @@ class VAE(keras.Model):
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """Negative ELBO in nats: the (weighted) mean over the batch of reconstruction + beta kl."""
+        x = ops.cast(x, self.variable_dtype)  # Keras makes 32-bit batches for 64-bit models
         reconstruction = losses.reconstruction(self.likelihood, x, y_pred["parameters"])
         kl = self.kl(y_pred)
         if sample_weight is not None:
@@ -142,41 +179,24 @@ class VAE(keras.Model):
         # tf.distribute sums gradients over replicas; Keras multiplies the reported loss back
         return loss / tf.distribute.get_strategy().num_replicas_in_sync
 
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        """Metrics of `compile`, of x and its reconstruction from the pass's z."""
+        redrawn = self.likelihood.mean(y_pred["parameters"])
+        return super().compute_metrics(x, x, redrawn, sample_weight)
+
     def predict_step(self, batch):
         """What `predict` does with one batch."""
         x, _, _ = keras.utils.unpack_x_y_sample_weight(batch)
         return self.reconstruct(x)
 
-    def fit(self, x=None, y=None, *, validation_data=None, sample_weight=None, **kwargs):
-        """As in Keras; x is an array (n, *data_shape) or a tf.data.Dataset of batches."""
-        self._check(x)
-        y = _target(x, y, sample_weight)
-        if isinstance(validation_data, (tuple, list)):
-            x_val, y_val, weight = keras.utils.unpack_x_y_sample_weight(tuple(validation_data))
-            self._check(x_val, "validation_data")
-            validation_data = (x_val, _target(x_val, y_val, weight), weight)
-        elif validation_data is not None:
-            self._check(validation_data, "validation_data")
-        return super().fit(
-            x, y, validation_data=validation_data, sample_weight=sample_weight, **kwargs
-        )
+    def form(self, name: str = "x") -> Form:
+        """What x must look like, for `batches`."""
+        return Form(self.data_shape, self.likelihood.unit_interval, name)
 
-    def evaluate(self, x=None, y=None, *, sample_weight=None, **kwargs):
-        """As in Keras; one-sample estimates of the terms, with the same noise in every batch.
-
-        Two calls agree exactly; compare models at the same `batch_size`.
-        """
-        self._check(x)
-        y = _target(x, y, sample_weight)
-        return super().evaluate(x, y, sample_weight=sample_weight, **kwargs)
-
-    def predict(self, x, *args, **kwargs):
-        """As in Keras; reconstructions E[x given z] at the posterior mean, in the shape of x."""
-        self._check(x)
-        return super().predict(x, *args, **kwargs)
-
-    def _check(self, x, name: str = "x") -> None:
-        check_input(x, self.data_shape, self.likelihood.unit_interval, name)
+    def _check(self, x) -> None:
+        if is_stream(x):
+            raise ValueError(f"x is a {type(x).__name__}; expected one batch, as an array")
+        checked(x, self.form())
 
     def get_config(self):
         """Everything that `from_config` needs; own networks and likelihoods are nested."""
@@ -208,7 +228,10 @@ class VAE(keras.Model):
         return cls(**{**config, **nested})
 
 
-def _target(x, y, sample_weight):
-    """A y that nothing reads: without one, Keras drops the weights of arrays in silence."""
-    dropped = y is None and sample_weight is not None and hasattr(x, "shape")
-    return np.zeros(len(x)) if dropped else y
+@ops.custom_gradient
+def bounded(log_var):
+    """log_var within what float32 can take the exp of; the gradient passes, so that it comes back.
+
+    Only inputs far from all training data reach the bound, and would give an infinite KL.
+    """
+    return ops.clip(log_var, -LARGEST_LOG_VAR, LARGEST_LOG_VAR), lambda upstream: upstream

@@ -6,8 +6,9 @@ parameters of p(x given z), one number for each number of x, with no activation 
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import keras
 from keras import layers
@@ -63,6 +64,20 @@ def dense_decoder(
         x = layers.Dense(units, activation="relu")(x)
     x = layers.Dense(math.prod(data_shape), name="parameters")(x)
     return keras.Model(inputs, layers.Reshape(data_shape)(x), name="decoder")
+
+
+@contextlib.contextmanager
+def policy(of_layers: keras.DTypePolicy) -> Iterator[None]:
+    """Layers made inside have this precision; the process's own policy stays as it was."""
+    before = keras.config.dtype_policy()
+    if before == of_layers:
+        yield
+        return
+    keras.config.set_dtype_policy(of_layers)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def _heads(inputs, x, latent_dim: int) -> keras.Model:

@@ -6,6 +6,7 @@ Every function returns a Matplotlib figure and never shows it.
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Sequence
 
 import matplotlib as mpl
@@ -15,6 +16,7 @@ from matplotlib.figure import Figure
 
 # Okabe and Ito's palette: told apart with any common colour vision, and in grey print
 NORMAL, ANOMALY = "#0072B2", "#D55E00"
+CHANNELS = ((1,), (3,), (4,))  # grey, colours, and colours with opacity
 PALETTE = (NORMAL, ANOMALY, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
 
 STYLE = {
@@ -53,17 +55,25 @@ def image_grid(
     vmin: float = 0.0,
     vmax: float = 1.0,
 ) -> Figure:
-    """Images (n, height, width[, channels]) in rows of `columns`, with titles if given."""
-    images = np.asarray(images)
-    if images.ndim not in (3, 4) or len(images) == 0:
-        raise ValueError(
-            f"images has shape {images.shape}; expected (n, height, width[, channels])"
-        )
-    if not isinstance(columns, int) or columns < 1:
-        raise ValueError(f"columns is {columns!r}; expected a whole number of at least 1")
+    """Images (n, height, width[, channels]) in rows of `columns`, with titles if given.
+
+    Raises a ValueError for what is no image, for titles or colors of another number, and for an
+    empty grey scale.
+    """
+    images = _finite("images", images)
+    if images.ndim not in (3, 4) or images.size == 0 or images.shape[3:] not in ((), *CHANNELS):
+        expected = "expected (n, height, width[, channels]) with 1, 3 or 4 channels"
+        raise ValueError(f"images has shape {images.shape}; {expected}")
+    _check_count("columns", columns)
+    if isinstance(colors, Sequence) and not all(map(mpl.colors.is_color_like, colors)):
+        raise ValueError(f"colors is {colors!r}; expected colours that Matplotlib knows")
     for name, given in (("titles", titles), ("colors", colors)):
-        if given is not None and len(given) != len(images):
-            raise ValueError(f"{name} has {len(given)} entries; expected {len(images)}, as images")
+        listed = hasattr(given, "__len__") and not isinstance(given, str)
+        if given is not None and not (listed and len(given) == len(images)):
+            found = f"has {len(given)} entries" if listed else f"is {given!r}"
+            raise ValueError(f"{name} {found}; expected {len(images)}, as images")
+    if not (_is_number(vmin) and _is_number(vmax) and vmin < vmax):
+        raise ValueError(f"vmin is {vmin!r}, vmax is {vmax!r}; expected a number and a larger one")
     rows = math.ceil(len(images) / columns)
     size = 7.2 / columns
     height = size * rows + (0.25 * rows if titles is not None else 0)
@@ -82,16 +92,21 @@ def image_grid(
 def score_histogram(
     scores: np.ndarray, is_anomaly: np.ndarray, threshold: float | None = None, bins: int = 40
 ) -> Figure:
-    """Densities of the scores of normal and anomalous examples, with a threshold if given."""
-    scores, is_anomaly = np.asarray(scores), np.asarray(is_anomaly)
+    """Densities of the scores of normal and anomalous examples, with a threshold if given.
+
+    Raises a ValueError unless scores are finite (n,) and is_anomaly bool (n,), and for bins that
+    are no count or a threshold that is no finite number.
+    """
+    scores, is_anomaly = _finite("scores", scores), _array("is_anomaly", is_anomaly)
     alike = scores.ndim == 1 and scores.shape == is_anomaly.shape and len(scores) > 0
     if not alike or is_anomaly.dtype != bool:
         raise ValueError(
             f"scores has shape {scores.shape}, is_anomaly has shape {is_anomaly.shape} and dtype "
             f"{is_anomaly.dtype}; expected (n,) and (n,) of bool"
         )
-    if not np.isfinite(scores).all():
-        raise ValueError("scores contains NaN or infinite values; expected finite numbers")
+    _check_count("bins", bins)
+    if threshold is not None and not _is_number(threshold):
+        raise ValueError(f"threshold is {threshold!r}; expected a finite number or None")
     fig, ax = plt.subplots()
     edges = np.histogram_bin_edges(scores, bins)
     parts = ((~is_anomaly, NORMAL, "normal", None), (is_anomaly, ANOMALY, "anomalous", "///"))
@@ -104,3 +119,32 @@ def score_histogram(
     ax.set(xlabel="anomaly score", ylabel="density")
     ax.legend()
     return fig
+
+
+def _array(name: str, values: np.ndarray) -> np.ndarray:
+    if np.ma.isMA(values):  # NumPy would drop the mask
+        raise ValueError(f"{name} is a masked array; expected one without a mask")
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        found = f"{name} is a {type(values).__name__} of unequal rows"
+        raise ValueError(f"{found}; expected an array") from error
+
+
+def _finite(name: str, values: np.ndarray) -> np.ndarray:
+    array = _array(name, values)
+    if array.dtype.kind not in "fiub":
+        found = f"{name} has shape {array.shape} and dtype {array.dtype}"
+        raise ValueError(f"{found}; expected numbers")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} contains NaN or infinite values; expected finite numbers")
+    return array.astype("uint8") if array.dtype == bool else array
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _check_count(name: str, value: object) -> None:
+    if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{name} is {value!r}; expected a whole number of at least 1")

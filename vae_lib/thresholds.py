@@ -47,7 +47,7 @@ def cheapest(
         ValueError: scores as in `quantile`; labels of another shape or type, or all of one kind; a
             prevalence outside (0, 1); a cost that is not positive and finite.
     """
-    scores, is_anomaly = _scores(scores), np.asarray(is_anomaly)
+    scores, is_anomaly = _scores(scores), _array(is_anomaly, "is_anomaly")
     if is_anomaly.shape != scores.shape or is_anomaly.dtype != bool:
         found = f"shape {is_anomaly.shape} and dtype {is_anomaly.dtype}"
         raise ValueError(f"is_anomaly has {found}; expected {scores.shape} of bool, as scores")
@@ -154,13 +154,8 @@ def p_values(
     if classes is None:
         at_least = len(calibration) - np.searchsorted(np.sort(calibration), scores, side="left")
         return (1 + at_least) / (len(calibration) + 1)
-    calibration_classes, classes = np.asarray(calibration_classes), np.asarray(classes)
-    for name, given, like in (
-        ("calibration_classes", calibration_classes, calibration),
-        ("classes", classes, scores),
-    ):
-        if given.shape != like.shape:
-            raise ValueError(f"{name} has shape {given.shape}; expected {like.shape}")
+    calibration_classes = _array(calibration_classes, "calibration_classes", calibration)
+    classes = _array(classes, "classes", scores)
     if unknown := sorted(set(classes.tolist()) - set(calibration_classes.tolist())):
         raise ValueError(f"classes has {unknown}; expected classes with calibration scores")
     p = np.empty(len(scores))
@@ -186,15 +181,28 @@ def benjamini_hochberg(p_values: np.ndarray, level: float) -> np.ndarray:
 
 
 def _scores(values: np.ndarray, name: str = "scores") -> np.ndarray:
-    values = np.asarray(values)
+    kind, values = type(values).__name__, _array(values, name)
     if values.ndim != 1 or values.dtype.kind not in "fiu":
-        found = f"shape {values.shape} and dtype {values.dtype}"
-        raise ValueError(f"{name} has {found}; expected (n,) of floats")
+        found = f"{name} is a {kind} of shape {values.shape} and dtype {values.dtype}"
+        raise ValueError(f"{found}; expected (n,) of floats")
     if len(values) == 0:
         raise ValueError(f"{name} is empty; expected at least one value")
     if not np.isfinite(values).all():
         raise ValueError(f"{name} contains NaN or infinite values; expected finite numbers")
     return values.astype("float64")
+
+
+def _array(values, name: str, like: np.ndarray | None = None) -> np.ndarray:
+    if np.ma.isMA(values):  # NumPy would drop the mask
+        raise ValueError(f"{name} is a masked array; expected one without a mask")
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        found = f"{name} is a {type(values).__name__} of unequal rows"
+        raise ValueError(f"{found}; expected an array") from error
+    if like is not None and array.shape != like.shape:
+        raise ValueError(f"{name} has shape {array.shape}; expected {like.shape}")
+    return array
 
 
 def _is_number(value: object) -> bool:

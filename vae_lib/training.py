@@ -5,22 +5,34 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
+import numbers
+import weakref
+from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from . import losses
-from .checks import check_count, check_input
+from .batches import checked, plain_errors
+from .checks import check_count, check_seed
 from .model import VAE
+
+BATCHES = "expected batches of x alone: tf.data.Dataset.from_tensor_slices(x).batch(32)"
+NOTE, WEIGHTS, START = "run.json", "latest.weights.h5", "training_metadata.json"  # two are Keras's
+ADVICE = "choose another folder, or delete this one"
 
 
 def train_step(model: VAE, x, optimizer: keras.Optimizer):
     """One step of gradient descent on a batch; returns its loss in nats per example."""
+    _check_optimizer(optimizer)
     with tf.GradientTape() as tape:
         loss = losses.compute_loss(model, x)
-    gradients = tape.gradient(loss, model.trainable_variables)
+        scaled = optimizer.scale_loss(loss)  # in mixed precision small gradients would underflow
+    gradients = tape.gradient(scaled, model.trainable_variables)
     optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
     return loss
 
@@ -36,31 +48,43 @@ def train_vae(
 ) -> dict[str, list[float]]:
     """Train on batches of x; returns loss, reconstruction and kl of each epoch, in nats.
 
-    From the same seed and batches it gives the numbers of `fit`. `verbose` is Keras's: 0 is
-    silent, 1 a progress bar, 2 a line an epoch.
+    From the same seed and batches it gives the numbers of `fit`, with its `verbose`. Raises a
+    ValueError for labels and what is not batches of x, a FloatingPointError for a loss of NaN.
     """
-    check_input(dataset, model.data_shape, model.likelihood.unit_interval, "dataset")
+    if not isinstance(model, VAE) or hasattr(model, "classes"):
+        raise ValueError(f"model is a {type(model).__name__}; expected a VAE without labels")
+    spec = getattr(dataset, "element_spec", "no batches")
+    if not (isinstance(dataset, tf.data.Dataset) and isinstance(spec, tf.TensorSpec)):
+        raise ValueError(f"dataset is a {type(dataset).__name__} of {spec}; {BATCHES}")
+    if dataset.cardinality() == tf.data.INFINITE_CARDINALITY:
+        raise ValueError(f"dataset repeats for ever; {BATCHES}, without repeat()")
+    _check_optimizer(optimizer)
     check_count("epochs", epochs)
+    dataset = checked(dataset, model.form("dataset"))
     optimizer.build(model.trainable_variables)  # tf.function may not create variables later
     terms = {"reconstruction": model.reconstruction_mean, "kl": model.kl_mean}
     history = {name: [] for name in ("loss", *terms)}
-    steps = int(dataset.cardinality())
-    steps = steps if steps > 0 else None  # tf.data does not know the length of every pipeline
+    steps = max(0, int(dataset.cardinality())) or None  # tf.data does not know every length
     for epoch in range(epochs):
         total = count = 0
-        for term in terms.values():
-            term.reset_state()
+        model.reset_metrics()
         if verbose:
             print(f"Epoch {epoch + 1}/{epochs}")
         progress = keras.utils.Progbar(steps, verbose=verbose, stateful_metrics=list(history))
-        for number, x in enumerate(dataset, start=1):
-            total += _compiled_step(model, x, optimizer) * len(x)
-            count += len(x)
-            if verbose:  # reading the means makes each step wait
-                progress.update(number, values=_means(total / count, terms), finalize=False)
-        for name, value in _means(total / count, terms):
+        with plain_errors():
+            for number, x in enumerate(dataset, start=1):
+                total += _compiled_step(model, x, optimizer) * len(x)
+                count += len(x)
+                if verbose:  # reading the means makes each step wait
+                    progress.update(number, values=_means(total / count, terms), finalize=False)
+        if count == 0:
+            raise ValueError(f"dataset has no batch in epoch {epoch + 1}; {BATCHES}")
+        means = _means(total / count, terms)
+        _check_finite(dict(means), f"in epoch {epoch + 1}")
+        for name, value in means:
             history[name].append(value)
-        progress.update(number, values=_means(total / count, terms), finalize=True)
+        progress.update(number, values=means, finalize=True)
+    optimizer.finalize_variable_values(model.trainable_variables)  # an average, if it keeps one
     return history
 
 
@@ -68,21 +92,19 @@ def _means(loss, terms: dict[str, keras.metrics.Metric]) -> list[tuple[str, floa
     return [("loss", float(loss)), *((name, float(term.result())) for name, term in terms.items())]
 
 
-class KLWarmUp(keras.callbacks.Callback):
-    """Let beta grow linearly from 0 to `beta` over the first `epochs`, against posterior collapse.
+def _check_optimizer(optimizer) -> None:
+    if not isinstance(optimizer, keras.optimizers.Optimizer):
+        raise ValueError(f"optimizer is {optimizer!r}; expected one like keras.optimizers.Adam()")
 
-    Bowman et al. (2016), "Generating Sentences from a Continuous Space". Losses of different
-    epochs do not compare until the warm-up is over; reconstruction and kl always do.
-    """
 
-    def __init__(self, epochs: int, beta: float = 1.0):
-        super().__init__()
-        check_count("epochs", epochs)
-        self.epochs, self.beta = epochs, beta
-
-    def on_epoch_begin(self, epoch: int, logs=None):
-        """Set beta for this epoch."""
-        self.model.beta.assign(self.beta * min(1.0, epoch / self.epochs))
+def _check_finite(logs: dict | None, when: str) -> None:
+    loss = float((logs or {}).get("loss", 0.0))
+    if not math.isfinite(loss):
+        raise FloatingPointError(
+            f"the loss became {loss} {when}; try a smaller learning rate, clipnorm=1.0 in the "
+            "optimizer, or a larger min_sigma of a Gaussian likelihood, and look in the data for "
+            "NaN and for large numbers: standardise tables, scale pixels to 0..1"
+        )
 
 
 class StopOnNaN(keras.callbacks.Callback):
@@ -94,39 +116,135 @@ class StopOnNaN(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs=None):
         """Look at the running loss, which stays NaN once a batch was."""
-        if not math.isfinite(logs["loss"]):
-            raise FloatingPointError(
-                f"the loss became {float(logs['loss'])} at step {batch + 1} of epoch "
-                f"{self.epoch + 1}; try a smaller learning rate, clipnorm=1.0 in the optimizer, or "
-                "a larger min_sigma of a Gaussian likelihood, and look for NaN in the data"
-            )
+        _check_finite(logs, f"at step {batch + 1} of epoch {self.epoch + 1}")
+
+
+_warming = weakref.WeakKeyDictionary()  # model: beta at the end, and now, for one that is cut short
+
+
+class KLWarmUp(keras.callbacks.Callback):
+    """Let beta grow linearly from 0 to `beta` over the first `epochs`, against posterior collapse.
+
+    `beta` is the model's own unless given. Meanwhile compare reconstruction and kl, not losses.
+    Bowman et al. (2016), "Generating Sentences from a Continuous Space".
+    """
+
+    def __init__(self, epochs: int, beta: float | None = None):
+        super().__init__()
+        check_count("epochs", epochs)
+        real = isinstance(beta, numbers.Real) and not isinstance(beta, bool)
+        if beta is not None and not (real and 0 <= beta < math.inf):
+            raise ValueError(f"beta is {beta!r}; expected a finite number of at least 0, or None")
+        self.epochs, self.beta = epochs, beta
+
+    def set_model(self, model: VAE):
+        """Learn where to end, before `Resume` restores the beta of some epoch."""
+        if not hasattr(model, "beta"):
+            raise ValueError(f"model is a {type(model).__name__} without beta; expected a VAE")
+        super().set_model(model)
+        now = float(model.beta.numpy())
+        end, last = _warming.get(model, (now, now))
+        self._end = self.beta if self.beta is not None else end if now == last else now
+
+    def on_epoch_begin(self, epoch: int, logs=None):
+        """Set beta for this epoch."""
+        self.model.beta.assign(self._end * min(1.0, epoch / self.epochs))
+        _warming[self.model] = self._end, float(self.model.beta.numpy())
 
 
 class Resume(keras.callbacks.BackupAndRestore):
     """Back up after each epoch, so that an interrupted `fit` goes on where that epoch ended.
 
     Run the same script again and it ends with the result of an uninterrupted run: the noise of an
-    epoch, and the order of `batches`, follow from the seed and the number of the epoch alone.
+    epoch, and the order of `batches`, follow from the seed and the number of the epoch alone. The
+    folder is its own, and deleted at the end. Backups of another run, with another seed, other data
+    or another model, and damaged ones raise a ValueError.
     """
 
-    def __init__(self, folder: str, seed: int = 0):
+    def __init__(self, folder: str | Path, seed: int = 0):
+        if not (isinstance(folder, (str, Path)) and str(folder)) or Path(folder).is_file():
+            raise ValueError(f"folder is {folder!r}; expected a path where there is no file")
+        check_seed("seed", seed)
         super().__init__(str(folder), double_checkpoint=True)
-        self.seed = seed
+        self.seed, self._note = int(seed), Path(folder) / NOTE
         self.epoch = tf.Variable(0, dtype="int64")
+        self._data: dict[str, int] = {}  # batch sizes
 
     def batches(self, x: np.ndarray, batch_size: int = 32) -> tf.data.Dataset:
         """Batches of x in an order that is new in every epoch, and known from its number."""
+        check_count("batch_size", batch_size)
+        if not hasattr(x, "__array__") or np.ma.isMA(x) or not (np.ndim(x) and len(x)):
+            raise ValueError(f"x is {x!r:.60}; expected an array of at least one example, no mask")
+        x = np.asarray(x)
+        self._data[f"{x.shape} {x.dtype} {_digest(x.tobytes())}"] = int(batch_size)
 
         def order(_):
             seed = tf.stack([tf.constant(self.seed, "int64"), self.epoch])
             return tf.random.experimental.stateless_shuffle(tf.range(len(x)), seed=seed)
 
         index = tf.data.Dataset.range(1).map(order).unbatch().batch(batch_size)
-        x = tf.constant(x)
-        return index.map(lambda i: tf.gather(x, i)).prefetch(1)
+        images = tf.constant(x)
+        return index.map(lambda i: tf.gather(images, i)).prefetch(1)
+
+    def on_train_begin(self, logs=None):
+        """Restore the last whole backup of this run, if there is one."""
+        shapes = [list(weight.shape) for weight in self.model.weights]
+        self._run = {"seed": self.seed, "batches": dict(self._data), "shapes": shapes}
+        folder, noted = self._note.parent, self._noted()  # digests of weights, and where to go on
+        kept = {file: _digest(file.read_bytes()) for file in sorted(folder.glob(f"{WEIGHTS}*"))}
+        whole = [file for file, digest in kept.items() if digest in noted]  # the last one first
+        if noted and not whole:
+            raise ValueError(f"folder {folder} has {WEIGHTS} damaged or missing; {ADVICE}")
+        if whole:
+            whole[0].replace(folder / WEIGHTS)
+        else:
+            (folder / WEIGHTS).unlink(missing_ok=True)  # half of a first one
+        self._backups = {kept[file]: noted[kept[file]] for file in whole[:1]}
+        (folder / START).write_text(json.dumps({"epoch": sum(self._backups.values())}))
+        self._write_note()
+        super().on_train_begin(logs)
 
     def on_epoch_begin(self, epoch: int, logs=None):
         """Start the epoch's noise and order from its number."""
+        self.model._initial_epoch = None  # or Keras would begin the next `fit` here too
         self.epoch.assign(epoch)
         self.model.noise.state.assign([self.seed, epoch])
         super().on_epoch_begin(epoch, logs)
+
+    def on_epoch_end(self, epoch: int, logs=None):
+        """Back up, and note it down when it is whole."""
+        _check_finite(logs, f"in epoch {epoch + 1}")
+        super().on_epoch_end(epoch, logs)
+        digest = _digest((self._note.parent / WEIGHTS).read_bytes())
+        self._backups = dict([*self._backups.items()][-1:]) | {digest: epoch + 1}
+        self._write_note()
+
+    def on_train_end(self, logs=None):
+        """Delete the folder."""
+        super().on_train_end(logs)
+        self.model._initial_epoch = None
+
+    def _noted(self) -> dict[str, int]:
+        self._note.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            then = json.loads(self._note.read_text())
+        except (OSError, ValueError):
+            if any(file.suffix != ".part" for file in self._note.parent.iterdir()):
+                raise ValueError(
+                    f"folder {self.backup_dir} has no {NOTE}; expected an empty one"
+                ) from None
+            return {}
+        for name, now in self._run.items() if then["backups"] else ():
+            if then[name] != now:
+                expected = f"expected {then[name]} as in the backup in {self.backup_dir}"
+                raise ValueError(f"{name} is {now}; {expected}: {ADVICE}")
+        return then["backups"]
+
+    def _write_note(self) -> None:
+        part = self._note.with_suffix(".part")
+        part.write_text(json.dumps({**self._run, "backups": self._backups}))
+        part.replace(self._note)  # whole or not at all
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:32]

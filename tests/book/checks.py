@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from nbformat import NotebookNode
 
 from notebook_compare import numbers, output_text
-from notebook_files import code_cells, fingerprint, tags
+from notebook_files import LANGUAGE, code_cells, fingerprint, tags
 
 LONGEST_CELL = 25  # lines
 LONGEST_RUN = 90  # seconds
@@ -50,6 +50,11 @@ def executed_in_order(notebook: NotebookNode) -> Iterator[str]:
 def executed_as_it_stands(notebook: NotebookNode) -> Iterator[str]:
     if notebook.metadata.get("executed") != fingerprint(notebook):
         yield "code changed since `make execute` last ran it"
+
+
+def language_named(notebook: NotebookNode) -> Iterator[str]:
+    if (found := notebook.metadata.get("language_info")) != LANGUAGE:
+        yield f"metadata language_info is {found}: converters and editors need {LANGUAGE}"
 
 
 def clean_outputs(notebook: NotebookNode) -> Iterator[str]:
@@ -200,6 +205,7 @@ def no_typed_results(notebook: NotebookNode) -> Iterator[str]:
 CHECKS = (
     executed_in_order,
     executed_as_it_stands,
+    language_named,
     clean_outputs,
     nothing_unchecked,
     plain_markdown,

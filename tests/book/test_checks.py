@@ -13,7 +13,7 @@ from links import addresses, anchors, broken
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from notebook_files import fingerprint
+from notebook_files import LANGUAGE, fingerprint
 
 ALT = "Eight points inside a circle and one far outside it"
 SOLUTION = "<details><summary>Solution</summary>\n\nBecause.\n\n</details>\n\n"
@@ -41,7 +41,7 @@ def good() -> NotebookNode:
             ),
             new_markdown_cell("## Take-aways\n\n## In practice\n\n## Exercises\n\n" + SOLUTION * 3),
         ],
-        metadata={"run_seconds": 20},
+        metadata={"run_seconds": 20, "language_info": dict(LANGUAGE)},
     )
     notebook.metadata["executed"] = fingerprint(notebook)
     return notebook
@@ -68,6 +68,10 @@ FAULTS: list[tuple[Callable, Callable[[NotebookNode], None]]] = [
     (checks.executed_in_order, lambda nb: nb.cells[3].update(execution_count=5)),
     (checks.executed_in_order, lambda nb: nb.update(cells=[])),
     (checks.executed_as_it_stands, spoil_code("draw(rate=0.06)")),
+    (checks.language_named, lambda nb: nb.metadata.pop("language_info")),
+    (checks.language_named, lambda nb: nb.metadata.language_info.pop("file_extension")),
+    (checks.language_named, lambda nb: nb.metadata.language_info.pop("nbconvert_exporter")),
+    (checks.language_named, lambda nb: nb.metadata.language_info.update(version="3.11.7")),
     (checks.clean_outputs, add_output(new_output("stream", name="stderr", text="Warning"))),
     (checks.clean_outputs, add_output(new_output("error", ename="ValueError", evalue="no"))),
     (checks.nothing_unchecked, lambda nb: nb.cells[3].metadata.update(tags=["nbval-skip"])),

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from nbconvert.exporters import ScriptExporter
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
@@ -52,6 +53,8 @@ def test_what_it_writes_is_stable(folder: Path) -> None:
     assert "done" in notebook.cells[2].outputs[0].text, "the chunks of a stream are joined"
     assert notebook.cells[0].source == "**Run time:** under 10 s"
     assert "version" not in notebook.metadata["language_info"]
+    script, ending = ScriptExporter().from_notebook_node(notebook)
+    assert (ending["output_extension"], "noise = int" in script) == (".py", True)
     assert "execution" not in notebook.cells[1].metadata
 
     assert "nothing changed" in execute(folder, "01").stdout

@@ -228,7 +228,7 @@ def test_other_bad_input(conditional, images, complains):
     complains(lambda: build(ConditionalVAE, classes=0), "classes is 0", "at least 1")
     complains(lambda: build(MixtureVAE, components=0), "components is 0", "at least 1")
     alone = tf.data.Dataset.from_tensor_slices(images).batch(4)
-    complains(lambda: conditional.fit(alone), "x has elements", "expected batches (x, y)")
+    complains(lambda: conditional.fit(alone), "x has batches of x alone", "expected (x, y)")
     complains(
         lambda: conditional.fit(images, LABELS, validation_data=(images,)),
         "y of validation_data is None",
@@ -236,8 +236,7 @@ def test_other_bad_input(conditional, images, complains):
     floats = tf.data.Dataset.from_tensor_slices((images, LABELS / 1.0)).batch(4)
     complains(lambda: conditional.fit(floats), "x has labels of float64", "expected integers")
     outside = tf.data.Dataset.from_tensor_slices((images, LABELS + 1)).batch(4)
-    with pytest.raises(tf.errors.InvalidArgumentError, match=r"expected labels in 0\.\.2"):
-        conditional.fit(outside, verbose=0)
+    complains(lambda: conditional.fit(outside, verbose=0), "x has labels [", "integers in 0..2")
 
 
 # Mixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vae_lib import data
+from vae_lib.data import splits
 
 PARTS = ("train", "calibration", "validation", "test")
 
@@ -88,7 +90,7 @@ def test_editing_a_loaded_array_does_not_reach_later_loads(mnist):
 @pytest.fixture
 def npz(tmp_path):
     """Write a small data set as an .npz file; None leaves an array out."""
-    levels = np.arange(6 * 12, dtype="uint8").reshape(6, 3, 4)
+    levels = np.arange(6 * 15, dtype="uint8").reshape(6, 3, 5)
     arrays = {
         "x_train": levels[:4],
         "y_train": np.array([0, 1, 0, 1]),
@@ -109,7 +111,7 @@ def npz(tmp_path):
 @pytest.mark.parametrize("as_type", [str, lambda path: path], ids=["str", "Path"])
 def test_an_npz_of_levels_is_scaled_and_gets_a_channel(npz, as_type):
     loaded = data.load(as_type(npz()))
-    assert loaded.x_train.shape == (4, 3, 4, 1)
+    assert loaded.x_train.shape == (4, 3, 5, 1)
     assert loaded.x_train.dtype == np.float32
     np.testing.assert_allclose(loaded.x_train[..., 0] * 255, npz.arrays["x_train"], rtol=1e-6)
     np.testing.assert_array_equal(loaded.y_test, [1, 0])
@@ -149,6 +151,22 @@ def test_a_failed_download_says_what_to_do_instead(monkeypatch, complains, name)
     monkeypatch.setattr(module, "load_data", no_network)
     words = ("name is", repr(name), "URL fetch failure", "mnist-5k", ".npz", *data.ARRAYS)
     complains(lambda: data.load(name), *words)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "top"), [("uint8", 255), ("uint16", 65535), (">u2", 65535), ("bool", 1)]
+)
+def test_levels_become_0_to_1(dtype, top):
+    levels = np.array([0, 1, top // 2, top]).astype(dtype)
+    made = data.as_images(levels.reshape(1, 2, 2))
+    assert made.dtype == np.float32
+    np.testing.assert_allclose(made.ravel(), levels.astype(float) / top, rtol=1e-6)
+
+
+def test_a_list_of_images_is_a_stack_of_them():
+    made = data.as_images([np.zeros((3, 5), "uint8"), np.full((3, 5), 255, "uint8")])
+    assert made.shape == (2, 3, 5, 1)
+    assert made.mean(axis=(1, 2, 3)).tolist() == [0, 1]
 
 
 def test_as_images_does_not_share_memory_with_its_argument():
@@ -282,6 +300,63 @@ def test_the_order_of_the_classes_does_not_matter():
         np.testing.assert_array_equal(parts_of(one)[name], parts_of(two)[name])
 
 
+# Data whose anomalies are in the test part only, or nowhere
+
+
+@pytest.fixture
+def only_tested(npz):
+    """A file with 40 normal training images, and the classes 0, 0, 1, 2 in its test set."""
+    return npz(**many([40]), x_test=np.ones((4, 3, 5), bool), y_test=np.array([0, 0, 1, 2]))
+
+
+@pytest.mark.parametrize(
+    ("protocol", "arguments", "tested"),
+    [
+        (data.one_class, {"normal": 0}, [0, 0, 1, 2]),
+        (data.one_class, {"normal": 0, "anomaly": 2}, [0, 0, 2]),
+        (data.multi_class, {"anomaly": [1, 2]}, [0, 0, 1, 2]),
+        (data.multi_class, {"anomaly": 1}, [0, 0, 1]),  # 2 is neither
+        (data.multi_class, {"anomaly": None}, [0, 0, 1, 2]),
+    ],
+)
+def test_anomalies_of_the_test_part_alone(only_tested, protocol, arguments, tested):
+    split = protocol(only_tested, **arguments)
+    assert [len(part) for part in parts_of(split).values()] == [24, 10, 6, len(tested)]
+    assert not split.validation.is_anomaly.any()
+    assert split.test.classes.tolist() == tested
+    np.testing.assert_array_equal(split.test.is_anomaly, split.test.classes > 0)
+
+
+def test_an_anomaly_that_was_never_trained_on_beside_one_that_was(npz):
+    path = npz(**many([40, 40]), x_test=np.ones((3, 3, 5), bool), y_test=np.arange(3))
+    split = data.one_class(path, normal=0)
+    assert set(split.validation.classes.tolist()) == {0, 1}
+    assert split.test.is_anomaly.tolist() == [False, True, True]
+
+
+@pytest.mark.parametrize(
+    "split_of",
+    [data.one_class, lambda path: data.multi_class(path, anomaly=None)],
+    ids=["one_class", "multi_class"],
+)
+def test_data_of_one_class_have_normal_images_alone(npz, split_of):
+    split = split_of(npz(**many([40]), y_test=np.array([0, 0])))
+    assert [len(part) for part in parts_of(split).values()] == [24, 10, 6, 2]
+    assert not (split.validation.is_anomaly.any() or split.test.is_anomaly.any())
+
+
+@pytest.mark.parametrize("normal", [1, [0, 1], [0, 7]])
+def test_a_normal_class_must_be_in_the_training_part(complains, only_tested, normal):
+    call = lambda: data.one_class(only_tested, normal=normal)  # noqa: E731
+    complains(call, f"normal is {normal}", "expected one or more of the training classes [0]")
+
+
+@pytest.mark.parametrize("anomaly", [3, [1, 3]])
+def test_an_anomaly_must_be_somewhere(complains, only_tested, anomaly):
+    call = lambda: data.one_class(only_tested, anomaly=anomaly)  # noqa: E731
+    complains(call, f"anomaly is {anomaly}", "expected one or more of the classes [0, 1, 2]")
+
+
 # Properties of the split, on made data sets
 
 
@@ -306,7 +381,7 @@ def test_any_split_is_exact(case):
     made, anomaly, arguments = case
     normal = sorted(set(made.y_test.tolist()) - set(anomaly))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(data, "load", lambda name: made)
+        patch.setattr(splits, "load", lambda name: made)
         split = data.multi_class("made", anomaly=anomaly, **arguments)
 
     ids = {name: np.rint(part * 1000).ravel() for name, part in parts_of(split).items()}
@@ -332,14 +407,24 @@ def test_any_split_is_exact(case):
 # Bad input
 
 
-@pytest.mark.parametrize("name", ["cifar-10", "MNIST", "", None, 3, ["mnist"], "digits.csv"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("cifar-10", "MNIST", "", "digits.csv", None, 3, True, b"digits.npz", ["mnist"]),
+        np.array(["mnist", "mnist"]),
+        Path("mnist"),
+    ],
+)
 def test_unknown_data_set(complains, name):
-    complains(lambda: data.load(name), "name is", name, "expected one of", "mnist-5k", ".npz")
+    complains(lambda: data.load(name), f"name is {name!r}", "expected one of", "mnist-5k", ".npz")
 
 
 @pytest.mark.parametrize(
     "classes",
-    [10, -1, [3, 10], [], np.array([], int), True, 2.7, "3", "abc", [None], [[1, 2]], np.nan],
+    [
+        *(10, -1, [3, 10], [], np.array([], int), True, 2.7, "3", "abc", [None], [[1, 2]], np.nan),
+        *([[1], [2, 3]], {3}, 3 + 0j, 2**70),
+    ],
 )
 @pytest.mark.parametrize("argument", ["normal", "anomaly"])
 def test_unknown_class(complains, argument, classes):
@@ -372,17 +457,34 @@ def test_each_side_needs_a_class(complains, call):
 
 @pytest.mark.parametrize(
     ("calibration", "validation"),
-    [(0, 0.2), (0.2, 0), (-0.1, 0.2), (0.5, 0.5), (0.2, 1.5), (np.nan, 0.2), (0.2, np.nan)],
+    [
+        *((0, 0.2), (0.2, 0), (-0.1, 0.2), (0.5, 0.5), (0.2, 1.5), (np.nan, 0.2), (0.2, np.nan)),
+        *(("0.2", 0.2), (0.2, "0.2"), (None, 0.2), (0.2, None), (0.2, [0.2]), (0.2, 0.2j)),
+        *((True, 0.2), (0.2, True), (True, -0.5), (-0.5, np.True_)),
+    ],
 )
 def test_shares_that_cannot_be(complains, calibration, validation):
     call = lambda: data.one_class(calibration=calibration, validation=validation)  # noqa: E731
-    complains(call, f"calibration is {calibration}", f"validation is {validation}", "expected")
+    complains(call, f"calibration is {calibration!r}", f"validation is {validation!r}", "expected")
+
+
+@both_protocols
+@pytest.mark.parametrize("seed", [-1, 2**32, 1.0, np.nan, "0", None, True, [0], np.array([1, 2])])
+def test_wrong_seeds(complains, protocol, seed):
+    complains(lambda: SPLITS[protocol](seed=seed), f"seed is {seed!r}", "expected a whole number")
+
+
+def test_a_seed_may_be_numpy_s(npz):
+    path = npz(**many([40, 40]), y_test=[0, 1])
+    for seed in (np.int64(7), np.uint32(7)):
+        found = data.one_class(path, seed=seed).train_classes
+        np.testing.assert_array_equal(found, data.one_class(path, seed=7).train_classes)
 
 
 def many(counts: list[int]) -> dict[str, np.ndarray]:
     """Training arrays for an .npz file with so many images of each class."""
     y = np.repeat(np.arange(len(counts)), counts)
-    return {"x_train": np.zeros((len(y), 3, 4), "uint8"), "y_train": y}
+    return {"x_train": np.zeros((len(y), 3, 5), "uint8"), "y_train": y}
 
 
 @pytest.mark.parametrize(
@@ -406,7 +508,8 @@ def test_a_test_set_without_normal_or_anomalous_images(complains, npz, y_test):
     complains(lambda: data.one_class(path, normal=0), "the test part", "expected")
 
 
-GREY = np.full((2, 3, 4, 1), 0.5)
+GREY = np.full((2, 3, 5, 1), 0.5)
+ACCEPTED = "expected uint8, uint16, bool, or floats in 0..1"
 
 
 @pytest.mark.parametrize(
@@ -415,22 +518,45 @@ GREY = np.full((2, 3, 4, 1), 0.5)
         (np.zeros(4), ["shape (4,)", "expected (n, height, width"]),
         (np.zeros((3, 4)), ["shape (3, 4)", "expected (n, height, width"]),
         (np.zeros((1, 2, 3, 4, 1)), ["shape (1, 2, 3, 4, 1)", "expected (n, height, width"]),
-        (np.zeros((0, 3, 4)), ["is empty", "expected"]),
-        (np.zeros((2, 3, 4), int), ["dtype int64", "expected floats", "uint8"]),
-        (np.zeros((2, 3, 4), bool), ["dtype bool", "expected floats"]),
-        (GREY.astype(complex), ["dtype complex128", "expected floats"]),
-        (GREY.astype(object), ["dtype object", "expected floats"]),
-        (GREY.astype(str), ["dtype <U", "expected floats"]),
-        (GREY * 510, ["255", "expected 0..1"]),
+        (np.zeros((0, 3, 5)), ["is empty", "expected"]),
+        (np.zeros((2, 0, 5)), ["is empty", "expected"]),
+        (np.array([[[0, 1, 255]]] * 2).reshape(2, 3, 1, 1), ["int64 with values in 0..255"]),
+        (np.zeros((2, 3, 5), int), ["dtype int64 with values in 0..0", ACCEPTED]),
+        (np.zeros((2, 3, 5), "uint32"), ["dtype uint32 with values in 0..0", ACCEPTED]),
+        (GREY.astype(complex), ["dtype complex128", ACCEPTED]),
+        (GREY.astype(object), ["dtype object", ACCEPTED]),
+        (GREY.astype(str), ["dtype <U", ACCEPTED]),
+        (None, ["dtype object", ACCEPTED]),
+        ([np.zeros((3, 5)), np.zeros((3, 6))], ["differ", "expected images of one size"]),
+        ([[[0.1, 0.2], [0.3]]], ["differ", "expected images of one size"]),
+        (np.ma.masked_less(GREY, 0), ["masked", "expected a plain array", "filled"]),
+        ([np.ma.masked_less(GREY[0], 1)], ["masked", "expected a plain array", "filled"]),
+        (np.zeros((30, 40, 3)), ["shape (30, 40, 3)", "x[None]", "x[..., None]"]),
+        (np.zeros((30, 40, 4)), ["shape (30, 40, 4)", "x[None]", "x[..., None]"]),
+        (np.zeros((30, 40, 1)), ["shape (30, 40, 1)", "x[None]", "x[..., None]"]),
+        (GREY * 510, ["values in 255..255", "expected 0..1", "divide by 255"]),
         (GREY * 2.002, ["1.001", "expected 0..1"]),
+        (GREY * (2 + 1e-6), ["1.0000005", "expected 0..1"]),
         (GREY - 0.6, ["-0.1", "expected 0..1"]),
-        (np.where(np.arange(4)[:, None] == 2, np.nan, GREY), ["NaN or infinite", "expected"]),
-        (np.where(np.arange(4)[:, None] == 2, np.inf, GREY), ["NaN or infinite", "expected"]),
-        (np.where(np.arange(4)[:, None] == 2, -np.inf, GREY), ["NaN or infinite", "expected"]),
+        (np.where(np.arange(5)[:, None] == 2, np.nan, GREY), ["NaN or infinite", "expected"]),
+        (np.where(np.arange(5)[:, None] == 2, np.inf, GREY), ["NaN or infinite", "expected"]),
+        (np.where(np.arange(5)[:, None] == 2, -np.inf, GREY), ["NaN or infinite", "expected"]),
     ],
 )
 def test_wrong_images(complains, images, words):
     complains(lambda: data.as_images(images, name="digits"), "digits", *words)
+
+
+def test_no_message_advises_the_function_that_was_just_called():
+    with pytest.raises(ValueError) as caught:
+        data.as_images(np.zeros((2, 3, 5), int))
+    assert "as_images" not in str(caught.value)
+
+
+def test_levels_are_divided_by_255_only_where_that_may_help():
+    with pytest.raises(ValueError) as caught:
+        data.as_images(GREY - 0.6)
+    assert "255" not in str(caught.value)
 
 
 @pytest.mark.parametrize("missing", data.ARRAYS)
@@ -449,13 +575,14 @@ def test_an_npz_that_lacks_an_array(complains, npz, missing):
         ({"y_test": np.zeros(2)}, ["y_test", "float64", "expected 2 integers"]),
         ({"y_test": np.array(["a", "b"])}, ["y_test", "dtype <U1", "expected 2 integers"]),
         (
-            {"x_test": np.zeros((1, 3, 4)), "y_test": np.int64(1)},
+            {"x_test": np.zeros((1, 3, 5)), "y_test": np.int64(1)},
             ["y_test has shape ()", "expected 1 integers"],
         ),
-        ({"x_test": np.zeros((2, 5, 5))}, ["x_test", "(5, 5, 1)", "expected", "(3, 4, 1)"]),
+        ({"x_test": np.zeros((2, 6, 6))}, ["x_test", "(6, 6, 1)", "expected", "(3, 5, 1)"]),
         ({"x_train": np.float64(1)}, ["x_train has shape ()", "expected (n, height"]),
-        ({"x_test": np.full((2, 3, 4), 255.0)}, ["x_test has values in 255", "expected 0..1"]),
+        ({"x_test": np.full((2, 3, 5), 255.0)}, ["x_test has values in 255", "expected 0..1"]),
         ({"x_test": np.array([None, 1])}, ["name is", "cannot be read", "expected an .npz"]),
+        ({"y_test": np.array([0, None])}, ["name is", "cannot be read", "expected an .npz"]),
     ],
 )
 def test_an_npz_with_wrong_arrays(complains, npz, changes, words):

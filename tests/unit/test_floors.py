@@ -23,6 +23,8 @@ FLOORS = {
     "records": 0,
     "model": 2,
     "losses": 1,
+    "checked_model": 1,
+    "batches": 0,
     "data": 0,
     "networks": 0,
     "likelihoods": 0,

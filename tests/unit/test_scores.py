@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import keras
 import numpy as np
 import pytest
@@ -10,7 +13,7 @@ from sklearn.covariance import LedoitWolf
 from sklearn.metrics.pairwise import cosine_similarity
 from sklearn.neighbors import NearestNeighbors
 
-from vae_lib import Gaussian, losses, scores
+from vae_lib import VAE, Gaussian, losses, scores
 
 ALL = tuple(scores.SCORES)
 
@@ -67,10 +70,13 @@ def test_no_map_where_there_is_none(trained, many, name, complains):
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_further_training_changes_the_score(trained, many, name):
+def test_further_training_changes_the_score(trained, many, name, complains):
     score = scores.get(name).fit(trained, many)
     before = score(trained, many)
     trained.fit(many, epochs=2, verbose=0)
+    if score.learned:
+        complains(lambda: score(trained, many), name, "other weights", "call fit again")
+        score.fit(trained, many)
     assert not np.array_equal(score(trained, many), before)
 
 
@@ -263,7 +269,7 @@ def test_tables_have_no_neighbouring_pixels(make_vae, table, complains):
 
 def test_one_image_is_not_enough_to_fit(trained, many, complains):
     complains(lambda: scores.LatentDistance().fit(trained, many[:1]), "images has 1")
-    complains(lambda: scores.NeighbourDistance().fit(trained, many[:2]), "images has 2", "5 = k")
+    complains(lambda: scores.NeighbourDistance().fit(trained, many[:2]), "images has 2;", " 5 ")
 
 
 def test_an_encoder_without_hidden_layers_has_no_activations(make_vae, many, complains):
@@ -281,3 +287,113 @@ def test_the_noise_is_the_seeds(trained, many):
     first = scores.ImportanceBound(seed=5)(trained, many)
     keras.utils.set_random_seed(1)
     np.testing.assert_array_equal(scores.ImportanceBound(seed=5)(trained, many), first)
+
+
+# What a score remembers, and what not
+
+
+@pytest.mark.parametrize("name", ["latent", "activations", "neighbours", "fusion"])
+def test_a_score_that_is_fitted_again_forgets_what_it_learned(trained, many, name):
+    score = scores.get(name).fit(trained, many[:20])
+    before = score(trained, many)
+    found = score.fit(trained, many[20:])(trained, many)
+    np.testing.assert_array_equal(found, scores.get(name).fit(trained, many[20:])(trained, many))
+    assert not np.array_equal(found, before)
+
+
+@pytest.mark.parametrize(
+    ("score", "change"),
+    [
+        (scores.ReconstructionProbability(draws=2), {"draws": 3}),
+        (scores.ReconstructionProbability(), {"seed": 3}),
+        (scores.LocalError(), {"size": 1}),
+        (scores.NegativeLogLikelihood(), {"excess": True}),
+    ],
+)
+def test_an_argument_that_is_changed_counts(trained, many, score, change):
+    before = score(trained, many)
+    for name, value in change.items():
+        setattr(score, name, value)
+    found = score(trained, many)
+    np.testing.assert_array_equal(found, score.copy()(trained, many))
+    assert not np.array_equal(found, before)
+
+
+def test_a_score_keeps_no_model_alive(make_vae, many):
+    score, models = scores.SquaredError(), [make_vae() for _ in range(3)]
+    for model in models:
+        score(model, many)
+    gone = [weakref.ref(model) for model in models]
+    del models, model
+    keras.backend.clear_session()
+    gc.collect()
+    assert [ref() for ref in gone] == [None] * 3
+
+
+def test_a_score_fitted_on_another_model_says_so(make_vae, many, complains):
+    first, second = make_vae(), make_vae()
+    score = scores.LatentDistance().fit(first, many)
+    complains(lambda: score(second, many), "'latent'", "fitted on a model with other weights")
+    learned = scores.LatentDistance()
+    learned.set_state(score.state())
+    np.testing.assert_array_equal(learned(first, many), score(first, many))
+    complains(lambda: learned(second, many), "other weights")  # bound by the first use
+
+
+# Numbers far from all data
+
+
+def far_out(size: float) -> np.ndarray:
+    rows = np.random.RandomState(5).randn(8, 6).astype("float32")
+    rows[np.arange(8), np.arange(8) % 6] = size
+    return rows
+
+
+@pytest.fixture(scope="module")
+def of_a_plane():
+    """A table's VAE, and rows as it was trained on: two latent factors and a little noise."""
+    keras.utils.set_random_seed(0)
+    random = np.random.RandomState(0)
+    rows = random.randn(1300, 2) @ random.randn(2, 6) + 0.05 * random.randn(1300, 6)
+    rows = ((rows - rows.mean(0)) / rows.std(0)).astype("float32")
+    vae = VAE(2, "gaussian", (6,), "dense", (32,), seed=0)
+    vae.compile("adam")
+    vae.fit(rows, epochs=30, verbose=0)
+    return vae, rows
+
+
+@pytest.mark.parametrize("name", ["likelihood", "probability", "elbo", "bound", "kl"])
+@pytest.mark.parametrize("size", [200.0, 1e3, 1e6])
+def test_a_row_far_out_has_a_finite_and_large_score(of_a_plane, name, size):
+    vae, rows = of_a_plane
+    found = scores.get(name)(vae, far_out(size))
+    assert np.isfinite(found).all()
+    if name != "kl":
+        assert found.min() > scores.get(name)(vae, rows).max()
+
+
+@pytest.mark.parametrize("name", ["reconstruction", "likelihood", "elbo", "bound", "kl"])
+def test_a_score_that_is_not_finite_names_the_images(of_a_plane, name, complains):
+    vae, rows = of_a_plane
+    rows = rows[:40].copy()
+    rows[[3, 21]] = 1e38
+    complains(lambda: scores.get(name)(vae, rows), name, "[3, 21]", "not finite")
+    rows[:] = 1e38
+    complains(lambda: scores.get(name)(vae, rows), "[0, 1, 2, 3, 4] and others")
+    complains(lambda: scores.get(name)(vae, rows.astype("float64") * 1e100), "float32 cannot hold")
+
+
+def test_weights_that_are_not_numbers_are_an_error(make_vae, many, complains):
+    vae = make_vae()
+    vae.set_weights([np.full_like(w, np.nan) for w in vae.get_weights()])
+    for name in ("relative", "elbo", "kl"):
+        complains(lambda name=name: scores.get(name)(vae, many), "not finite", "without NaN")
+
+
+def test_relative_error_of_colours_is_a_share_of_all_channels(make_vae):
+    vae = make_vae(data_shape=(4, 4, 3))
+    images = np.random.RandomState(0).rand(5, 4, 4, 3).astype("float32")
+    images[..., 2] *= 0.01
+    error = images - vae.predict(images, verbose=0)
+    expected = (error**2).sum((1, 2, 3)) / (images**2).sum((1, 2, 3))
+    np.testing.assert_allclose(scores.RelativeError(1)(vae, images), expected, rtol=1e-4)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from scipy import stats
+from scipy import sparse, stats
 from sklearn.decomposition import PCA
 
 from vae_lib import data, thresholds
@@ -88,6 +88,24 @@ def test_a_quantile_of_few_scores_exceeds_its_rate(zeros_and_twos, n, rate):
 def test_p_values_and_threshold_agree_with_ties_too(calibration, scores, rate):
     flagged = scores > thresholds.conformal(calibration, rate)
     np.testing.assert_array_equal(thresholds.p_values(calibration, scores) <= rate, flagged)
+
+
+@given(score_lists, st.sampled_from([0.05, 0.1, 0.2, 0.25, 1 / 3, 0.5, 0.9]))
+def test_of_exchangeable_scores_no_more_than_the_rate_are_flagged_with_ties_too(pool, rate):
+    """Each score in turn is the new one: the mean over these equally likely cases is exact."""
+    others = [np.delete(pool, i) for i in range(len(pool))]
+    flags = [new > thresholds.conformal(rest, rate) for new, rest in zip(pool, others, strict=True)]
+    assert np.mean(flags) <= rate
+    p = [thresholds.p_values(rest, pool[i : i + 1])[0] for i, rest in enumerate(others)]
+    np.testing.assert_array_equal(np.array(p) <= rate, flags)
+    distinct = np.unique(pool).size == len(pool)
+    assert not distinct or sorted(p) == [(i + 1) / len(pool) for i in range(len(pool))]
+
+
+@given(score_lists, score_lists)
+def test_p_values_are_counted_with_those_that_are_equal(calibration, scores):
+    expected = [(1 + sum(c >= s for c in calibration)) / (len(calibration) + 1) for s in scores]
+    assert thresholds.p_values(calibration, scores).tolist() == expected
 
 
 @pytest.mark.parametrize("n", [9, 19, 20, 38, 99, 100, 199])
@@ -323,6 +341,16 @@ CALLS = {
         (GOOD > 3, "bool"),
         (np.append(GOOD, np.nan), "NaN"),
         (np.append(GOOD, np.inf), "infinite"),
+        (np.append(GOOD, -np.inf), "infinite"),
+        (np.ma.array(GOOD, mask=GOOD > 90), "mask"),
+        (np.ma.array(GOOD), "mask"),
+        (GOOD + 0j, "complex128"),
+        (GOOD.astype(object), "object"),
+        (GOOD.astype(str), "<U"),
+        (sparse.csr_array(GOOD[None]), "csr_array"),
+        (sparse.csr_matrix(GOOD[:, None]), "csr_matrix"),
+        ([[1.0], [1.0, 2.0]], "list"),
+        (None, "NoneType"),
     ],
 )
 def test_bad_scores_are_named(complains, call, scores, words):
@@ -358,6 +386,7 @@ def test_labels_are_booleans_of_both_kinds(complains):
     complains(call(LABELS[:50]), "is_anomaly", "(50,)", "(100,)")
     complains(call(np.zeros(100, bool)), "is_anomaly", "0 True of 100", "both")
     complains(call(np.ones(100, bool)), "is_anomaly", "100 True of 100", "both")
+    complains(call(np.ma.array(LABELS, mask=LABELS)), "is_anomaly", "mask")
 
 
 @pytest.mark.parametrize("cost", [0, -1, math.inf, math.nan, "1", True])
@@ -375,6 +404,10 @@ def test_classes_come_in_pairs_and_are_known(complains):
     complains(lambda: p(GOOD, GOOD, digits[:9], digits), "calibration_classes", "(9,)", "(100,)")
     complains(lambda: p(GOOD, GOOD, digits, digits[:9]), "classes", "(9,)", "(100,)")
     complains(lambda: p(GOOD, GOOD, digits, digits + 2), "classes has [3, 4]", "calibration")
+    complains(lambda: p(GOOD, GOOD, digits, digits.astype(str)), "classes has ['0', '1', '2']")
+    masked = np.ma.array(digits, mask=digits > 1)
+    complains(lambda: p(GOOD, GOOD, masked, digits), "calibration_classes", "mask")
+    complains(lambda: p(GOOD, GOOD, digits, masked), "classes", "mask")
 
 
 @pytest.mark.parametrize("bad", [-0.1, 1.2])

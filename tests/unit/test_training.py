@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +15,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from vae_lib import VAE, Gaussian, training
+from vae_lib import VAE, ConditionalVAE, Gaussian, training
+
+KEPT = ("latest.weights.h5", "latest.weights.h5.bkp", "training_metadata.json")
 
 
 def images(n: int = 50) -> np.ndarray:
@@ -29,10 +34,20 @@ def batches(n: int = 50, size: int = 16) -> tf.data.Dataset:
     return tf.data.Dataset.from_tensor_slices(images(n)).batch(size)
 
 
-def test_the_loop_gives_the_numbers_of_fit() -> None:
+OPTIMIZERS = {
+    "plain": lambda: keras.optimizers.Adam(0.01),
+    "scaled": lambda: keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.01)),
+    "scaled by a constant": lambda: keras.optimizers.SGD(0.01, loss_scale_factor=8.0),
+    "accumulating": lambda: keras.optimizers.SGD(0.01, gradient_accumulation_steps=3),
+    "averaging": lambda: keras.optimizers.SGD(0.01, use_ema=True, ema_momentum=0.5),
+}
+
+
+@pytest.mark.parametrize("kind", OPTIMIZERS)
+def test_the_loop_gives_the_numbers_of_fit(kind) -> None:
     by_hand, by_fit = small(beta=0.5), small(beta=0.5)
-    history = training.train_vae(by_hand, batches(), keras.optimizers.Adam(0.01), 3, verbose=0)
-    by_fit.compile(keras.optimizers.Adam(0.01))
+    history = training.train_vae(by_hand, batches(), OPTIMIZERS[kind](), 3, verbose=0)
+    by_fit.compile(OPTIMIZERS[kind]())
     expected = by_fit.fit(batches(), epochs=3, verbose=0).history
     assert history.keys() == expected.keys()
     for name, values in history.items():
@@ -67,9 +82,51 @@ def test_wrong_epochs(epochs) -> None:
         training.KLWarmUp(epochs)
 
 
-def test_wrong_batches() -> None:
-    with pytest.raises(ValueError, match="dataset has batches of shape"):
-        training.train_vae(small(), batches().map(lambda x: x[:, :2]), keras.optimizers.Adam(), 1)
+def mapped(change) -> tf.data.Dataset:
+    return batches().map(change)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "words"),
+    [
+        (lambda: mapped(lambda x: x[:, :2]), ["has batches of", "(None, 2, 4, 1)"]),
+        (lambda: mapped(lambda x: x + 1), ["has values in", "0..1"]),
+        (lambda: tf.data.Dataset.from_tensor_slices(images()), ["(4, 4, 1)"]),
+        (lambda: tf.data.Dataset.from_tensor_slices(images(5)).batch(16, True), ["no batch"]),
+        (lambda: batches().filter(lambda x: False), ["no batch", "epoch 1", ".batch(32)"]),
+        (lambda: batches().repeat(), ["for ever", "without repeat()"]),
+        (images, ["is a ndarray", "from_tensor_slices(x).batch(32)"]),
+        (lambda: None, ["is a NoneType", ".batch(32)"]),
+        (lambda: mapped(lambda x: (x,)), ["of (Tensor", "x alone", ".batch(32)"]),
+        (lambda: mapped(lambda x: (x, x)), ["of (Tensor", "x alone"]),
+        (lambda: mapped(lambda x: (x, x, x[:, 0, 0, 0])), ["of (Tensor", "x alone"]),
+        (lambda: mapped(lambda x: {"x": x}), ["of {'x'", "x alone"]),
+    ],
+)
+def test_wrong_batches(complains, dataset, words) -> None:
+    call = lambda: training.train_vae(small(), dataset(), keras.optimizers.Adam(), 1, 0)  # noqa: E731
+    complains(call, "dataset", *words, "expected")
+
+
+@pytest.mark.parametrize("optimizer", ["adam", None, keras.optimizers.Adam])
+def test_an_optimizer_is_an_object(complains, optimizer) -> None:
+    words = ("optimizer is", repr(optimizer), "expected", "keras.optimizers.Adam()")
+    complains(lambda: training.train_step(small(), images(), optimizer), *words)
+    complains(lambda: training.train_vae(small(), batches(), optimizer, 1), *words)
+
+
+def test_the_loop_is_for_a_model_without_labels(complains) -> None:
+    sizes = {"data_shape": (4, 4, 1), "network": "dense", "hidden": (8,)}
+    paired = tf.data.Dataset.from_tensor_slices((images(), np.arange(50) % 2)).batch(16)
+    for model in (ConditionalVAE(2, 2, **sizes), keras.Sequential(), "vae", None):
+        call = lambda m=model: training.train_vae(m, paired, keras.optimizers.Adam(), 1)  # noqa: E731
+        complains(call, f"model is a {type(model).__name__}", "expected a VAE without labels")
+
+
+def test_the_loop_does_not_end_in_nan_without_a_word() -> None:
+    model = small(likelihood=Gaussian(0.1))
+    with pytest.raises(FloatingPointError, match=r"became (nan|inf) in epoch [12]; try .*learning"):
+        training.train_vae(model, batches(), keras.optimizers.SGD(1e6), 2, verbose=0)
 
 
 def test_warm_up_raises_beta_to_its_end() -> None:
@@ -78,6 +135,81 @@ def test_warm_up_raises_beta_to_its_end() -> None:
     watch = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: seen.append(float(model.beta)))
     model.fit(images(), epochs=5, verbose=0, callbacks=[training.KLWarmUp(4, beta=2.0), watch])
     assert seen == [0.0, 0.5, 1.0, 1.5, 2.0]
+
+
+class Cut(Exception):
+    pass
+
+
+def cut(epoch: int, batch: int = 0) -> keras.callbacks.Callback:
+    """Ends the training before a batch, as an interruption would."""
+    now = []
+
+    def look(number, logs):
+        if (now[-1], number) == (epoch, batch):
+            raise Cut
+
+    return keras.callbacks.LambdaCallback(
+        on_epoch_begin=lambda number, logs: now.append(number), on_train_batch_begin=look
+    )
+
+
+def warm(model: VAE, warm_up: training.KLWarmUp, *others, epochs: int = 4) -> list[float]:
+    """Beta in each epoch of a `fit`."""
+    seen = []
+    watch = keras.callbacks.LambdaCallback(
+        on_train_batch_begin=lambda batch, logs: seen.append(float(model.beta))
+    )
+    model.compile("sgd", run_eagerly=True)
+    options = {"batch_size": 20, "epochs": epochs, "verbose": 0}
+    with contextlib.suppress(Cut):
+        model.fit(images(20), callbacks=[warm_up, watch, *others], **options)
+    return seen
+
+
+def test_warm_up_ends_at_the_models_own_beta() -> None:
+    model = small(beta=4)
+    assert warm(model, training.KLWarmUp(2)) == [0, 2, 4, 4]
+    assert warm(model, training.KLWarmUp(4, beta=1), epochs=2) == [0, 0.25]
+    assert warm(model, training.KLWarmUp(2)) == [0, 0.5, 1, 1]
+    model.beta.assign(3)
+    assert warm(model, training.KLWarmUp(2)) == [0, 1.5, 3, 3]
+
+
+@pytest.mark.parametrize("at", [0, 1])
+def test_a_warm_up_that_was_cut_short_ends_where_the_first_would_have(at) -> None:
+    model, same = small(beta=4), training.KLWarmUp(2)
+    warm(model, same, cut(at))
+    assert warm(model, same, cut(at)) == [0, 2, 4, 4][: at + 1]
+    assert warm(model, training.KLWarmUp(2)) == [0, 2, 4, 4]
+    assert warm(small(beta=5), same) == [0, 2.5, 5, 5]
+
+
+@pytest.mark.parametrize("beta", [-1, float("nan"), float("inf"), "1", True])
+def test_wrong_beta_of_a_warm_up(complains, beta) -> None:
+    complains(lambda: training.KLWarmUp(2, beta), "beta is", repr(beta), "expected a finite number")
+
+
+def test_a_warm_up_needs_a_beta(complains) -> None:
+    model = keras.Sequential([keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    callbacks = [training.KLWarmUp(2)]
+    call = lambda: model.fit(np.zeros((4, 1)), np.zeros(4), callbacks=callbacks, verbose=0)  # noqa: E731
+    complains(call, "model is a Sequential", "beta", "expected a VAE")
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+def test_nan_is_seen_in_whatever_logs_there_are(steps) -> None:
+    stop = training.StopOnNaN()
+    stop.on_epoch_begin(2)
+    stop.on_train_batch_end(0)
+    stop.on_train_batch_end(0, {"kl": 1.0})
+    with pytest.raises(FloatingPointError, match="nan at step 2 of epoch 3; .* standardise tables"):
+        stop.on_train_batch_end(1, {"loss": float("nan")})
+    model = small(likelihood=Gaussian(0.1))
+    model.compile(keras.optimizers.SGD(1e6), steps_per_execution=steps)
+    with pytest.raises(FloatingPointError):
+        model.fit(images(), batch_size=10, epochs=2, verbose=0, callbacks=[stop])
 
 
 def test_nan_stops_at_its_step_with_advice() -> None:
@@ -136,3 +268,171 @@ def test_a_killed_run_ends_with_the_result_of_an_uninterrupted_one(tmp_path: Pat
     expected, found = (np.load(tmp_path / f"{name}.npz") for name in ("whole", "killed"))
     for key in expected.files:
         np.testing.assert_allclose(found[key], expected[key], rtol=1e-5, atol=1e-7)
+
+
+def resumed(folder: Path, *others, seed=3, x=None, batch=25, epochs=5, **options) -> list:
+    """The weights after a run, whole or gone on with; those after an interruption are no result."""
+    model = small(**options)
+    model.compile(keras.optimizers.Adam(0.01), run_eagerly=True)
+    resume = training.Resume(folder, seed=seed)
+    data = resume.batches(images() if x is None else x, batch)
+    with contextlib.suppress(Cut):
+        model.fit(data, epochs=epochs, verbose=0, callbacks=[resume, *others])
+    return model.get_weights()
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory) -> list:
+    return resumed(tmp_path_factory.mktemp("whole") / "backup")
+
+
+def same(found: list, expected: list) -> None:
+    for mine, theirs in zip(found, expected, strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-5, atol=1e-7)
+
+
+def truncate(file: Path, length: float) -> None:
+    """A share of a file, or all but its last byte."""
+    content = file.read_bytes()
+    file.write_bytes(content[: int(length * len(content))] if length < 1 else content[:-1])
+
+
+@pytest.mark.parametrize(
+    ("file", "length"),
+    [*((KEPT[0], share) for share in (0, 0.01, 0.5, 1)), (KEPT[1], 0.5), (KEPT[2], 0.5)],
+)
+def test_a_truncated_backup_has_a_whole_one_beside_it(tmp_path, uninterrupted, file, length):
+    resumed(tmp_path, cut(3, 1))
+    truncate(tmp_path / file, length)
+    same(resumed(tmp_path), uninterrupted)
+
+
+@pytest.mark.parametrize("at", [0, 2])
+def test_a_run_that_is_cut_again_and_again(tmp_path, uninterrupted, at):
+    for epoch in (at, at, at + 1):
+        resumed(tmp_path, cut(epoch, 1))
+    same(resumed(tmp_path), uninterrupted)
+
+
+def test_weights_without_their_note_are_not_taken_for_those_of_another_epoch(
+    tmp_path, uninterrupted
+):
+    for name, epoch in (("killed", 3), ("later", 4)):
+        resumed(tmp_path / name, cut(epoch))
+    shutil.copy(tmp_path / "killed" / KEPT[0], tmp_path / "killed" / KEPT[1])
+    shutil.copy(tmp_path / "later" / KEPT[0], tmp_path / "killed" / KEPT[0])
+    same(resumed(tmp_path / "killed"), uninterrupted)
+
+
+def test_what_was_killed_within_its_first_backup_begins_anew(tmp_path, uninterrupted):
+    resumed(tmp_path, cut(0, 1), seed=8)  # nothing is lost if this one is left
+    resumed(tmp_path, cut(0, 1))
+    (tmp_path / KEPT[0]).write_bytes(b"half")
+    (tmp_path / "run.part").write_text("{")
+    same(resumed(tmp_path), uninterrupted)
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda file: truncate(file, 0.5)])
+def test_without_a_whole_backup_it_says_so(complains, tmp_path, damage):
+    resumed(tmp_path, cut(3))
+    for file in KEPT[:2]:
+        damage(tmp_path / file)
+    complains(
+        lambda: resumed(tmp_path), "folder", tmp_path, "damaged or missing", "delete this one"
+    )
+
+
+def test_a_damaged_note(complains, tmp_path):
+    resumed(tmp_path, cut(3))
+    (tmp_path / "run.json").write_text('{"seed"')
+    complains(lambda: resumed(tmp_path), "folder", tmp_path, "run.json", "expected")
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        ({"seed": 4}, ["seed is 4", "expected 3"]),
+        ({"batch": 10}, ["batches is", ": 10}; expected", ": 25}"]),
+        ({"x": images() * 0.5}, ["batches is", "(50, 4, 4, 1) float32"]),
+        ({"x": images(49)}, ["batches is", "(49, 4, 4, 1)", "expected", "(50, 4, 4, 1)"]),
+        ({"likelihood": Gaussian()}, ["shapes"]),
+    ],
+)
+def test_another_run_is_not_gone_on_with(complains, tmp_path, uninterrupted, other, words):
+    resumed(tmp_path, cut(3))
+    complains(lambda: resumed(tmp_path, **other), *words, tmp_path, "choose another folder")
+    same(resumed(tmp_path), uninterrupted)
+
+
+def test_a_folder_with_other_files_is_left_alone(complains, tmp_path):
+    (tmp_path / "thesis.tex").write_text("years of work")
+    complains(lambda: resumed(tmp_path), "folder", tmp_path, "no run.json", "expected an empty one")
+    assert (tmp_path / "thesis.tex").exists()
+
+
+def test_the_note_is_read_by_people_too(tmp_path):
+    resumed(tmp_path, cut(3))
+    note = json.loads((tmp_path / "run.json").read_text())
+    assert (
+        note["seed"] == 3 and list(note["batches"].values()) == [25] and [16, 8] in note["shapes"]
+    )
+    assert list(note["backups"].values()) == [2, 3]
+
+
+@pytest.mark.parametrize("first", ["resume", "warm-up"])
+def test_a_warm_up_goes_on_to_the_models_own_beta(tmp_path, first):
+    def run(folder, *others):
+        model, resume, warm_up = small(beta=4), training.Resume(folder), training.KLWarmUp(4)
+        callbacks = [resume, warm_up] if first == "resume" else [warm_up, resume]
+        seen = warm(model, *callbacks, *others, epochs=5)
+        return seen, model.get_weights()
+
+    expected, weights = run(tmp_path / "whole")
+    before, _ = run(tmp_path / "cut", cut(2))
+    after, again = run(tmp_path / "cut")
+    assert expected == [0, 1, 2, 3, 4] and before[:2] + after == expected
+    same(again, weights)
+
+
+def test_what_comes_after_a_resumed_run_starts_at_its_first_epoch(tmp_path):
+    resumed(tmp_path / "a", cut(3))
+    for epochs in (5, 3):  # 3: all of them were done already
+        model, resume = small(), training.Resume(shutil.copytree(tmp_path / "a", tmp_path / "b"), 3)
+        model.compile(keras.optimizers.Adam(0.01), run_eagerly=True)
+        fit = lambda *callbacks, epochs, m=model, r=resume: m.fit(  # noqa: E731
+            r.batches(images(), 25), epochs=epochs, verbose=0, callbacks=[*callbacks]
+        )
+        assert len(fit(resume, epochs=epochs).epoch) == epochs - 3
+        assert fit(epochs=2).epoch == [0, 1]
+
+
+def test_two_seeds_have_other_noise_and_another_order(tmp_path):
+    noise, order = [], []
+    for seed in (0, 1, 2**32 - 1):
+        model, resume = small(), training.Resume(tmp_path, seed=np.int64(seed))
+        resume.set_model(model)
+        resume.on_epoch_begin(2)
+        noise.append(np.array(model.reparameterize(np.zeros((5, 2), "float32"), np.float32(0))))
+        order.append(np.concatenate(list(resume.batches(images(), 16).as_numpy_iterator())))
+    for found in (noise, order):
+        assert len({array.tobytes() for array in found}) == 3
+
+
+@pytest.mark.parametrize("seed", ["x", None, -1, 1.5, True, 2**32])
+def test_wrong_seed(complains, tmp_path, seed):
+    complains(lambda: training.Resume(tmp_path, seed), "seed is", repr(seed), "expected a whole")
+
+
+def test_wrong_folder(complains, tmp_path):
+    (tmp_path / "file").touch()
+    for folder in (None, 3, "", tmp_path / "file"):
+        complains(lambda f=folder: training.Resume(f), "folder is", repr(folder), "expected a path")
+
+
+def test_wrong_arguments_of_batches(complains, tmp_path):
+    resume = training.Resume(tmp_path)
+    for size in (0, -1, 2.5, None, True):
+        complains(lambda s=size: resume.batches(images(), s), "batch_size is", repr(size))
+    masked = np.ma.array(images(), mask=images() > 0.5)
+    for x in (images().tolist(), [], images(0), None, np.float32(1), masked):
+        complains(lambda x=x: resume.batches(x), "x is", repr(x)[:30], "expected an array")

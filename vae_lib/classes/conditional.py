@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import keras
@@ -9,8 +10,9 @@ import numpy as np
 import tensorflow as tf
 from keras import layers, ops
 
-from ..checks import check_count, check_sizes
-from ..model import VAE
+from .. import batches
+from ..checks import check_count, check_sizes, check_weights
+from ..model import VAE, bounded
 from . import networks
 from .labels import check_labels
 
@@ -18,8 +20,8 @@ from .labels import check_labels
 class Given:
     """A `ConditionalVAE` under one class: `scores` and `losses` use it as they use a VAE."""
 
-    reparameterize, reconstruct = VAE.reparameterize, VAE.reconstruct
-    sample, __call__ = VAE.sample, VAE.call
+    reparameterize, draw, reconstruct = VAE.reparameterize, VAE.draw, VAE.reconstruct
+    sample, form, __call__ = VAE.sample, VAE.form, VAE.call
 
     def __init__(self, model: ConditionalVAE, y):
         self.model, self.y = model, y
@@ -27,11 +29,15 @@ class Given:
             setattr(self, name, getattr(model, name))
         self.encoder, self.decoder = model.encoder, model.decoder
 
+    def __reduce__(self):
+        return Given, (self.model, self.y)  # a copy's parts are those of the copy's model
+
     def encode(self, x):
         """mean and log-variance of q(z given x, class), each (n, latent_dim)."""
         self.model._check(x)
         mean, log_var = self.encoder(x, self._one_hot(x))
-        return ops.cast(mean, self.variable_dtype), ops.cast(log_var, self.variable_dtype)
+        log_var = bounded(ops.cast(log_var, self.variable_dtype))
+        return ops.cast(mean, self.variable_dtype), log_var
 
     def decode(self, z, apply_sigmoid: bool = False):
         """The likelihood's parameters, or E[x given z, class] with `apply_sigmoid`."""
@@ -121,28 +127,40 @@ class ConditionalVAE(VAE):
         """Negative conditional ELBO in nats, of x = (images, labels): as in `VAE`."""
         return super().compute_loss(x[0], y, y_pred, sample_weight, training)
 
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        """Metrics of `compile`, of the images and their reconstruction: as in `VAE`."""
+        return super().compute_metrics(x[0], y, y_pred, sample_weight)
+
     def predict_step(self, batch):
         """What `predict` does with one batch."""
         (x, y), _, _ = keras.utils.unpack_x_y_sample_weight(batch)
         return self.reconstruct(x, y)
 
-    def fit(self, x=None, y=None, *, validation_data=None, **kwargs):
-        """As in Keras; validation_data is (x, y), (x, y, weight) or a tf.data.Dataset."""
+    def fit(self, x=None, y=None, *, validation_data=None, sample_weight=None, **kwargs):
+        """As in Keras; validation_data is (x, y), (x, y, weight) or batches of them."""
         x, y = self._pair(x, y)
         if isinstance(validation_data, (tuple, list)):
             x_val, y_val, weight = keras.utils.unpack_x_y_sample_weight(tuple(validation_data))
             validation_data = (*self._pair(x_val, y_val, "validation_data"), weight)
         elif validation_data is not None:
             validation_data, _ = self._pair(validation_data, None, "validation_data")
-        return keras.Model.fit(self, x, y, validation_data=validation_data, **kwargs)
+        if sample_weight is not None and y is not None:
+            check_weights(sample_weight, len(y))
+        return self._fit(
+            x, y, validation_data=validation_data, sample_weight=sample_weight, **kwargs
+        )
 
     def evaluate(self, x=None, y=None, **kwargs):
         """As in Keras; the same noise in every batch, as in `VAE`."""
-        return keras.Model.evaluate(self, *self._pair(x, y), **kwargs)
+        if not kwargs.get("_use_cached_eval_dataset"):  # `fit` has looked at its validation data
+            x, y = self._pair(x, y)
+        with batches.plain_errors():
+            return keras.Model.evaluate(self, x, y, **kwargs)
 
     def predict(self, x, y=None, **kwargs):
         """As in Keras; reconstructions E[x given z, y], in the shape of x."""
-        return keras.Model.predict(self, self._pair(x, y)[0], **kwargs)
+        with batches.plain_errors():
+            return keras.Model.predict(self, self._pair(x, y)[0], **kwargs)
 
     def get_config(self):
         """Everything that `from_config` needs."""
@@ -158,28 +176,29 @@ class ConditionalVAE(VAE):
 
     def _pair(self, x, y, name: str = "x"):
         """(x, y) as the model's input, and y once more, since Keras wants a target beside it."""
-        if isinstance(x, tuple) and len(x) == 2:  # already paired: Keras validates so within fit
-            x, y = x
-        dataset = isinstance(x, tf.data.Dataset)
-        if dataset and isinstance(x.element_spec, tuple) and isinstance(x.element_spec[0], tuple):
-            return x, None
-        self._check(x, name)
-        if not dataset:
+        checked = self._checked(x, name)
+        if not batches.is_stream(x):
             label = "y" if name == "x" else f"y of {name}"
             check_labels(y, len(x), self.classes, label)
             y = np.asarray(y)
             return (np.asarray(x), y), y
-        spec = x.element_spec
-        if y is not None or not isinstance(spec, tuple) or len(spec) < 2:
-            found = f"{name} has elements {spec}" + ("" if y is None else ", and y came beside it")
-            raise ValueError(f"{found}; expected batches (x, y) with the class of each example")
-        if not spec[1].dtype.is_integer:
-            found = f"{name} has labels of {spec[1].dtype.name}"
-            raise ValueError(f"{found}; expected integers in 0..{self.classes - 1}")
+        if y is not None:
+            raise ValueError(f"y came beside {name}, which has batches; expected batches (x, y)")
+        return batches.mapped(checked, functools.partial(_paired, self.classes, name)), None
 
-        def pair(x, y, *weight):
-            valid = tf.reduce_all((y >= 0) & (y < self.classes))
-            tf.debugging.Assert(valid, [f"expected labels in 0..{self.classes - 1}; they are", y])
-            return ((x, y), y, *weight)
 
-        return x.map(pair), None
+def _paired(classes: int, name: str, *batch):
+    """((x, y), y, ...) from a batch (x, y, ...): tensors of a pipeline, or arrays."""
+    if len(batch) < 2:
+        raise ValueError(f"{name} has batches of x alone; expected (x, y) with the class of each")
+    x, y = batch[:2]
+    if not tf.is_symbolic_tensor(y):
+        check_labels(y, len(x), classes, f"y of {name}")
+        return ((x, y), *batch[1:])
+    if not y.dtype.is_integer:
+        expected = f"expected integers in 0..{classes - 1}"
+        raise ValueError(f"{name} has labels of {y.dtype.name}; {expected}")
+    valid = tf.reduce_all((y >= 0) & (y < classes))
+    message = f"{name} has labels {{}}; expected integers in 0..{classes - 1}"
+    with tf.control_dependencies(batches.asserted(valid, message, y)):
+        return ((x, tf.identity(y)), *batch[1:])

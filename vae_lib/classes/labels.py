@@ -14,7 +14,12 @@ def check_labels(y, n: int | None, classes: int, name: str = "y") -> None:
         raise ValueError(f"{name} is None; {expected}, or the model under a class: model.given(c)")
     if isinstance(y, keras.KerasTensor) or tf.is_symbolic_tensor(y):
         return
-    y = np.asarray(y)
+    if isinstance(y, np.ma.MaskedArray):
+        raise ValueError(f"{name} is a masked array; {expected}")
+    try:
+        y = np.asarray(y)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{name} cannot be read as an array ({error}); {expected}") from error
     if y.dtype.kind not in "iu" or y.ndim != 1 or (n is not None and len(y) != n):
         found = f"{name} has shape {y.shape} and dtype {y.dtype}"
         raise ValueError(f"{found}; {expected} ({n})")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import keras
+import tensorflow as tf
 from keras import ops
 
 from .. import losses
@@ -54,6 +55,8 @@ class MixtureVAE(VAE):
     def sample(self, eps=None, n: int = 16, seed: int | None = None):
         """Images E[x given z] decoded from `eps` (n, latent_dim), or from n draws of the prior."""
         if eps is None:
+            if not tf.is_tensor(n):
+                check_count("n", n)
             noise = self.noise if seed is None else keras.random.SeedGenerator(seed)
             which = keras.random.categorical(self.prior_logits[None], n, seed=noise)[0]
             mean, log_var = (
@@ -64,7 +67,7 @@ class MixtureVAE(VAE):
 
     def kl(self, y_pred):
         """log q(z given x) - log p(z) at the z of the pass: (n,), in nats."""
-        log_q = losses.log_normal(y_pred["z"], y_pred["mean"], y_pred["log_var"])
+        log_q = losses.log_posterior(y_pred["eps"], y_pred["log_var"])
         return log_q - self.log_prior(y_pred["z"])
 
     def get_config(self):

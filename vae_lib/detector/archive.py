@@ -1,24 +1,27 @@
-"""The file of a detector: a zip of models, arrays and a description, with a checksum.
+"""The file of a detector: a zip of a description in JSON, plain NumPy arrays and a checksum.
 
-Nothing in it is pickled: models are `.keras` files, read in safe mode; the rest is JSON and NumPy.
+Nothing in it is code, a pickle or a Keras file, and an array is no larger than its bytes on disk.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
-import tempfile
+import os
+import shutil
+import uuid
 import zipfile
 from pathlib import Path
 from typing import NamedTuple
 
-import keras
 import numpy as np
 
-from ..model import VAE
-
-FORMAT = 1
+FORMAT = 2  # 1 had Keras files inside
+DESCRIPTION, CHECKSUM = "detector.json", "sha256"
+LONGEST_DESCRIPTION = 2**20  # bytes
+KINDS = "fiu"  # of the arrays: floats and integers
 
 
 class Content(NamedTuple):
@@ -26,70 +29,105 @@ class Content(NamedTuple):
 
     description: dict
     arrays: dict[str, np.ndarray]
-    models: list[VAE]
 
 
 def write(path: str | Path, content: Content) -> None:
-    """Write the file, whole or not at all."""
-    arrays = io.BytesIO()
-    np.savez(arrays, **content.arrays)
-    members = {
-        "detector.json": json.dumps({"format": FORMAT, **content.description}).encode(),
-        "arrays.npz": arrays.getvalue(),
-    }
-    members |= {f"model{c}.keras": _model_bytes(one) for c, one in enumerate(content.models)}
-    path = Path(path)
-    temporary = path.with_name(path.name + ".part")
-    with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as file:
-        for name, member in members.items():
-            file.writestr(name, member)
-        file.writestr("sha256", _digest(members))
-    temporary.replace(path)
+    """Write the file, whole or not at all; of two who write at once, one wins.
+
+    Raises a ValueError for a path that is a folder or in none, and for arrays of other kinds.
+    """
+    target = Path(os.path.realpath(path))  # a link stays one
+    if target.is_dir() or not target.parent.is_dir():
+        raise ValueError(f"path is {str(path)!r}; expected a file's name in a folder that exists")
+    members = {DESCRIPTION: json.dumps(content.description, allow_nan=False).encode()}
+    for name, array in content.arrays.items():
+        if array.dtype.kind not in KINDS:
+            raise ValueError(f"{name} has dtype {array.dtype}; expected floats or integers")
+        buffer = io.BytesIO()
+        np.save(buffer, array, allow_pickle=False)
+        members[f"{name}.npy"] = buffer.getvalue()
+    members[CHECKSUM] = _digest(members).encode()
+    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}.part")
+    try:
+        with temporary.open("xb") as file:
+            with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+                for name, member in members.items():
+                    archive.writestr(name, member)
+            file.flush()
+            os.fsync(file.fileno())
+        if target.exists():
+            shutil.copymode(target, temporary)
+        temporary.replace(target)
+    except BaseException:  # an interrupt too leaves nothing behind
+        with contextlib.suppress(FileNotFoundError):
+            temporary.unlink()
+        raise
 
 
 def read(path: str | Path) -> Content:
-    """What `write` wrote.
+    """What `write` wrote, before anyone asks whether it makes sense.
 
-    Raises a ValueError for a file that is not a detector, is damaged or edited, or was written by a
-    newer version of the library.
+    Raises a ValueError for a file that is not such an archive, or is damaged or edited.
     """
-    expected = f"path is {str(path)!r}; expected a file that AnomalyDetector.save wrote"
-    try:
-        with zipfile.ZipFile(path) as file:
-            members = {name: file.read(name) for name in file.namelist()}
-        digest = members.pop("sha256").decode()
-        description = json.loads(members["detector.json"])
-    except FileNotFoundError:
-        raise
-    except Exception as error:  # archives and their compression fail in many ways
-        raise ValueError(f"{expected}, but it cannot be read: {error}") from error
-    if description.get("format", 0) > FORMAT:
-        found = f"format {description['format']}, and this library knows {FORMAT}"
-        raise ValueError(f"{expected}, but it has {found}: install a newer vae_lib")
-    if digest != _digest(members):
-        raise ValueError(f"{expected}, but its content was changed: the checksums differ")
-    models = [_load_model(members[name]) for name in members if name.endswith(".keras")]
-    with np.load(io.BytesIO(members["arrays.npz"]), allow_pickle=False) as arrays:
-        return Content(description, dict(arrays), models)
+    if Path(path).is_dir():
+        raise ValueError("it is a folder")
+    with zipfile.ZipFile(path) as file:
+        infos = file.infolist()
+        description = _description(file)  # says first if another version wrote it
+        if any(info.compress_type != zipfile.ZIP_STORED for info in infos):
+            raise ValueError("it has compressed parts")
+        if len({info.filename for info in infos}) < len(infos):
+            raise ValueError("it has two parts of one name")
+        if sum(info.file_size for info in infos) > Path(path).stat().st_size:
+            raise ValueError("its parts are larger than itself")
+        members = {info.filename: file.read(info) for info in infos}
+    if members.pop(CHECKSUM, None) != _digest(members).encode():
+        raise ValueError("its content was changed: the checksums differ")
+    del members[DESCRIPTION]
+    arrays = {name.removesuffix(".npy"): _array(name, part) for name, part in members.items()}
+    return Content(description, arrays)
 
 
-def _model_bytes(model: VAE) -> bytes:
-    """The model as a .keras file, without the optimizer, which would treble its size."""
-    bare = type(model).from_config(model.get_config())
-    bare.set_weights(model.get_weights())
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.keras"
-        bare.save(path)
-        return path.read_bytes()
+def _description(file: zipfile.ZipFile) -> dict:
+    if DESCRIPTION not in file.namelist():
+        raise ValueError(f"it has no {DESCRIPTION}")
+    if (size := file.getinfo(DESCRIPTION).file_size) > LONGEST_DESCRIPTION:
+        raise ValueError(f"its description has {size} bytes")
+    description = json.loads(file.read(DESCRIPTION), parse_constant=_no_number)
+    found = description.get("format") if isinstance(description, dict) else None
+    if found == 1:
+        told = "with Keras files inside, which can run code"
+        raise ValueError(f"it has format 1, {told}: calibrate and save the detector again")
+    if isinstance(found, int) and found > FORMAT:
+        told = f"it has format {found}, and this library knows {FORMAT}"
+        raise ValueError(f"{told}: install a newer vae_lib")
+    return description
 
 
-def _load_model(content: bytes) -> VAE:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.keras"
-        path.write_bytes(content)
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
+def _array(name: str, content: bytes) -> np.ndarray:
+    """The array, whose size was checked before memory is taken for it."""
+    if not name.endswith(".npy") or not content.startswith(np.lib.format.MAGIC_PREFIX):
+        raise ValueError(f"{name} is no array")
+    buffer = io.BytesIO(content)
+    version = np.lib.format.read_magic(buffer)
+    if version != (1, 0):
+        raise ValueError(f"{name} is of NumPy's format {version}")
+    shape, _, dtype = np.lib.format.read_array_header_1_0(buffer)
+    size = len(content) - buffer.tell()
+    if dtype.kind not in KINDS or dtype.itemsize * int(np.prod(shape, dtype=object)) != size:
+        raise ValueError(f"{name} has dtype {dtype}, shape {shape} and {size} bytes")
+    buffer.seek(0)
+    return np.load(buffer, allow_pickle=False)
+
+
+def _no_number(word: str) -> float:
+    raise ValueError(f"its description has {word}")
 
 
 def _digest(members: dict[str, bytes]) -> str:
-    hashes = [hashlib.sha256(content).hexdigest() for content in members.values()]
-    return hashlib.sha256("".join(hashes).encode()).hexdigest()
+    """It binds names and contents, whatever their order."""
+    digest = hashlib.sha256()
+    for name in sorted(members):
+        digest.update(f"{len(name.encode())} {name} {len(members[name])} ".encode())
+        digest.update(members[name])
+    return digest.hexdigest()

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
+import warnings
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from sklearn.exceptions import NotFittedError
 
-from .. import scores, thresholds
+from .. import scores
+from ..batches import is_stream, whole
 from ..classes import ConditionalVAE, MixtureVAE, check_labels
 from ..data import Labelled
 from ..model import VAE
-from . import archive
+from . import archive, storage
+from .calibration import METHODS, Calibration
 from .evaluation import Evaluation, evaluate
-
-METHODS = {
-    "conformal": thresholds.conformal,
-    "quantile": thresholds.quantile,
-    "tail": thresholds.tail,
-}
-CALIBRATION = ("calibration_scores", "calibration_classes")
+from .state import State, check_models
 
 
 class AnomalyDetector:
@@ -39,29 +36,61 @@ class AnomalyDetector:
     """
 
     def __init__(self, model: VAE | Sequence[VAE], score: str | scores.Score | None = None):
-        self._models = _check_models(model)
+        self._models = check_models(model)
         first = self._models[0]
         if score is None:
             score = "relative" if len(first.data_shape) == 3 else "likelihood"
-        self.model = model
-        self._score = scores.get(score)
+        self._score = scores.get(score).copy()  # two detectors may be given one object
         mixture = any(isinstance(one, MixtureVAE) for one in self._models)
         if mixture and self._score.standard_prior:
             found = f"score is {self._score.label()}, which takes the prior for one standard normal"
             raise ValueError(f"{found}; expected another one for a MixtureVAE")
         conditional = isinstance(first, ConditionalVAE)
-        self._by_class = conditional or not isinstance(model, VAE)
+        self._listed = not isinstance(model, VAE)
+        self._by_class = conditional or self._listed
         views = [first.given(c) for c in range(first.classes)] if conditional else self._models
-        self._views = [(view, self._score) for view in views]
+        for view in views:
+            self._score.check_model(view)
+        if self._score.directions_only and len(first.data_shape) != 3:
+            found = f"score is {self._score.label()}, which compares directions and not sizes"
+            warnings.warn(f"{found}: in a table the largest value may pass", stacklevel=2)
+        pairs = [(view, self._score) for view in views]
         if self._by_class:  # what a score learns is of one class
             kind, arguments = type(self._score), self._score.arguments()
-            self._views = [(view, kind(**arguments)) for view in views]
+            pairs = [(view, kind(**arguments)) for view in views]
         self._fits_score = bool(self._score.learned) and (self._by_class or not self._score.fitted)
-        self.threshold: float | np.ndarray | None = None
-        self.false_alarm_rate: float | None = None
-        self.method: str | None = None
-        self.calibration_scores: np.ndarray | None = None
-        self.calibration_classes: np.ndarray | None = None
+        self._now = State(pairs)  # replaced as a whole: other threads see the old or the new one
+
+    @property
+    def model(self) -> VAE | list[VAE]:
+        """The VAE, or the list of them: another model is another detector."""
+        return list(self._models) if self._listed else self._models[0]
+
+    @property
+    def threshold(self) -> float | np.ndarray | None:
+        """What an anomaly's score exceeds; with classes one for each, (classes,)."""
+        found = self._calibrated("thresholds")
+        return found if self._by_class or found is None else float(found[0])
+
+    @property
+    def false_alarm_rate(self) -> float | None:
+        """The rate that was asked for."""
+        return self._calibrated("false_alarm_rate")
+
+    @property
+    def method(self) -> str | None:
+        """How the threshold was found: a name in `thresholds`."""
+        return self._calibrated("method")
+
+    @property
+    def calibration_scores(self) -> np.ndarray | None:
+        """The scores (n,) behind the threshold."""
+        return self._calibrated("scores")
+
+    @property
+    def calibration_classes(self) -> np.ndarray | None:
+        """The class (n,) of each of them; all 0 without classes."""
+        return self._calibrated("classes")
 
     def calibrate(
         self,
@@ -75,13 +104,15 @@ class AnomalyDetector:
         `method` names a function of `thresholds`: "conformal" keeps the false-alarm rate on
         average for any n; see there for what each promises. A score that has to learn (latent,
         activations, neighbours, fusion) takes every other image for it and the threshold the rest,
-        unless you fitted it before. A detector with classes wants `classes`, integers (n,): the
-        threshold of each class comes from its own images under that class.
+        unless you fitted it before. A detector with classes wants `classes`, integers (n,), or
+        batches (images, classes): the threshold of each class comes from its own images under that
+        class. The threshold is for the models as they are: after more training calibrate again.
 
         Raises:
             ValueError: labelled anomalies among the images, too few of them (or of a class) for the
                 rate, a rate outside (0, 1), an unknown method, images that do not fit the model,
-                classes missing for a detector that has them or given for another.
+                classes missing for a detector that has them or given for another. The detector
+                stays as it was.
         """
         if isinstance(images, Labelled):
             if np.any(images.is_anomaly):
@@ -89,44 +120,42 @@ class AnomalyDetector:
                 raise ValueError(f"{found}; expected normal images only")
             classes = images.classes if classes is None and self._by_class else classes
             images = images.images
-        if method not in METHODS:
+        if not (isinstance(method, str) and method in METHODS):
             raise ValueError(f"method is {method!r}; expected one of {tuple(METHODS)}")
+        images, labels = whole(images, self._models[0].form("images"))
         if self._by_class:
-            check_labels(classes, len(images), len(self._views), "classes")
+            classes = labels if classes is None else classes
+            check_labels(classes, len(images), len(self._now.views), "classes")
         elif classes is not None:
             raise ValueError(
                 "classes came for one VAE without them; expected a ConditionalVAE or a list of VAEs"
             )
-        groups, found = [], []
-        for c, (model, score) in enumerate(self._views):
-            group = np.asarray(images)[np.asarray(classes) == c] if self._by_class else images
+        views, found, weights = [], [], []
+        for c, (model, score) in enumerate(self._now.views):
+            group = images[np.asarray(classes) == c] if self._by_class else images
             if self._by_class and len(group) == 0:
                 raise ValueError(f"classes has no {c}; expected every class of the model")
             if self._fits_score:
-                score.fit(model, group[::2])
+                score = score.copy().fit(model, group[::2])
                 group = group[1::2]
-            groups.append(np.full(len(group), c))
-            found.append(score(model, group))
-        threshold = np.array([METHODS[method](part, false_alarm_rate) for part in found])
-        self.threshold = threshold if self._by_class else float(threshold[0])
-        self.calibration_scores = np.concatenate(found)
-        self.calibration_classes = np.concatenate(groups)
-        self.false_alarm_rate, self.method = float(false_alarm_rate), method
+            values, fingerprint = score.of(model, group)
+            views.append((model, score))
+            found.append(values)
+            weights.append(fingerprint)
+        calibration = Calibration.of(found, false_alarm_rate, method)
+        self._now = State(views, weights, calibration)
         return self
 
     def class_scores(self, images: np.ndarray) -> np.ndarray:
         """The score under each class: (n, classes); (n, 1) for a VAE without classes."""
-        if not self._by_class:
-            return self.score(images)[:, None]
-        return np.stack([score(model, images) for model, score in self._views], axis=1)
+        return self._now.scores(images)[0]
 
     def score(self, images: np.ndarray) -> np.ndarray:
         """Anomaly scores (n,): higher is more anomalous. Needs `calibrate` if the score learns.
 
-        With classes, the smallest over them; equation (7.3).
+        With classes, the smallest over them; equation (7.3). Images are an array (n, *data_shape),
+        or come in `batches`; here and below a ValueError names those whose score is not finite.
         """
-        if not self._by_class:
-            return self._score(self.model, images)
         return self.class_scores(images).min(axis=1)
 
     def closest_class(self, images: np.ndarray) -> np.ndarray:
@@ -139,113 +168,85 @@ class AnomalyDetector:
         With classes, the largest of the p-values that each class gives: at least that of the
         image's own class, which nobody has to know, so p <= rate is as rare as promised in each.
         """
-        self._check_calibrated()
-        parts = [
-            thresholds.p_values(self.calibration_scores[self.calibration_classes == c], found)
-            for c, found in enumerate(self.class_scores(images).T)
-        ]
-        return np.max(parts, axis=0)
+        found, calibration = self._now.calibrated_scores(images)
+        return calibration.p_values(found)
 
     def predict(self, images: np.ndarray) -> np.ndarray:
         """Whether each image is an anomaly, with classes under each of them: bool (n,).
 
-        With classes, equation (7.4).
+        With classes, equation (7.4). Raises a NotFittedError, which is a ValueError, before
+        `calibrate` and when a model's weights have changed since.
         """
-        self._check_calibrated()
-        return self._flag(self.class_scores(images))
-
-    def _flag(self, class_scores: np.ndarray) -> np.ndarray:
-        return (class_scores > self.threshold).all(axis=1)
+        found, calibration = self._now.calibrated_scores(images)
+        return calibration.flag(found)
 
     def heatmap(self, images: np.ndarray) -> np.ndarray:
         """The share of each pixel in the score, in the shape of the images; shares sum to it.
 
         With classes, under the closest one.
         """
+        now = self._now
         if not self._by_class:
-            return self._score.map(self.model, images)
-        closest, images = self.closest_class(images), np.asarray(images)
+            model, score = now.views[0]
+            return score.map(model, images)
+        images, _ = whole(images, self._models[0].form("images"))
+        closest = now.scores(images)[0].argmin(axis=1)
         shares = np.empty(images.shape)
         for c in np.unique(closest):
-            model, score = self._views[c]
+            model, score = now.views[c]
             shares[closest == c] = score.map(model, images[closest == c])
         return shares
 
     def evaluate(
-        self, images: np.ndarray, is_anomaly: np.ndarray, resamples: int = 200, seed: int = 0
+        self,
+        images: np.ndarray | Labelled,
+        is_anomaly: np.ndarray | None = None,
+        resamples: int = 200,
+        seed: int = 0,
     ) -> Evaluation:
         """Figures on labelled images, with bootstrap intervals over images (not over trainings).
 
-        Raises a ValueError unless is_anomaly is bool (n,) and has both kinds.
+        `is_anomaly` is bool (n,) and has both kinds, or comes with the images: `data.Labelled`, or
+        batches (images, is_anomaly). Raises a ValueError otherwise.
         """
-        self._check_calibrated()
-        return evaluate(self.class_scores(images), is_anomaly, self._flag, resamples, seed)
-
-    def _check_calibrated(self) -> None:
-        if self.threshold is None:
-            raise NotFittedError("this detector has no threshold yet: call calibrate first")
+        if isinstance(images, Labelled):
+            is_anomaly = images.is_anomaly if is_anomaly is None else is_anomaly
+            images = images.images
+        elif is_anomaly is None and is_stream(images):
+            images, is_anomaly = whole(images, self._models[0].form("images"))
+        found, calibration = self._now.calibrated_scores(images)
+        return evaluate(found, is_anomaly, calibration.flag, resamples, seed)
 
     def save(self, path: str | Path) -> None:
-        """Write model, score and calibration to one file, whole or not at all."""
-        self._check_calibrated()
-        if self._score.name is None:
-            found = f"score is a {self._score.label()}, which has no name"
-            raise ValueError(f"{found}; give its class one, and define it before you load")
-        description = {
-            "one_model": isinstance(self.model, VAE),
-            "score": self._score.name,
-            "arguments": self._score.arguments(),
-            "threshold": self.threshold.tolist() if self._by_class else self.threshold,
-            "false_alarm_rate": self.false_alarm_rate,
-            "method": self.method,
-            "fits_score": self._fits_score,
-        }
-        calibration = {name: getattr(self, name) for name in CALIBRATION}
-        arrays = calibration | self._state()
-        archive.write(path, archive.Content(description, arrays, self._models))
+        """Write model, score and calibration to one file, whole or not at all.
+
+        Of a model with parts of your own (encoder, decoder, likelihood, subclass) only the weights
+        are written: see `load`.
+        """
+        self._now.check_fresh([scores.fingerprint_of(model) for model, _ in self._now.views])
+        archive.write(path, storage.content(self))
 
     @classmethod
-    def load(cls, path: str | Path) -> AnomalyDetector:
-        """The detector that `save` wrote. Nothing is unpickled.
+    def load(cls, path: str | Path, model: VAE | Sequence[VAE] | None = None) -> AnomalyDetector:
+        """The detector that `save` wrote.
 
-        Raises a ValueError for a file that is not a detector, is damaged or edited, or was written
-        by a newer version of the library.
+        A file from a stranger cannot run code, read a file or reach the network: it holds numbers
+        and sizes, and this library builds the network. It can still be wrong: the detector then
+        says what the stranger wants. `model` is for parts of your own: build the model, or the
+        list of them, as you did, and its weights become those of the file.
+
+        Raises:
+            ValueError: a file that is not a detector, is damaged, edited or inconsistent, or was
+                written by a newer version of the library; parts of your own without `model`.
         """
-        description, arrays, models = archive.read(path)
-        score = scores.SCORES[description["score"]](**description["arguments"])
-        detector = cls(models[0] if description["one_model"] else models, score)
-        for name in CALIBRATION:
-            setattr(detector, name, arrays[name])
-        detector._set_state(arrays)
-        for name in ("threshold", "false_alarm_rate", "method"):
-            setattr(detector, name, description[name])
-        detector._fits_score = description["fits_score"]
-        if detector._by_class:
-            detector.threshold = np.array(detector.threshold)
-        return detector
+        try:
+            return storage.restore(cls, archive.read(path), model)
+        except OSError:
+            raise
+        except Exception as error:  # archives, arrays and descriptions can be wrong in many ways
+            told = str(error) if isinstance(error, ValueError | zipfile.BadZipFile) else repr(error)
+            expected = f"path is {str(path)!r}; expected a file that AnomalyDetector.save wrote"
+            raise ValueError(f"{expected}, but {told}") from error
 
-    def _state(self) -> dict[str, np.ndarray]:
-        """What the scores have learned, with the number of the class in front."""
-        states = enumerate(score.state() for _, score in self._views)
-        return {f"{c}:{name}": array for c, state in states for name, array in state.items()}
-
-    def _set_state(self, arrays: dict[str, np.ndarray]) -> None:
-        for c, (_, score) in enumerate(self._views):
-            start = f"{c}:"
-            own = {k.removeprefix(start): v for k, v in arrays.items() if k.startswith(start)}
-            score.set_state(own)
-
-
-def _check_models(model: VAE | Sequence[VAE]) -> list[VAE]:
-    """The models of a detector; several must be plain VAEs of data of one shape."""
-    if isinstance(model, VAE):
-        return [model]
-    expected = "expected a VAE, or a list of VAEs, one for each normal class"
-    if not isinstance(model, (list, tuple)) or not model:
-        raise ValueError(f"model is a {type(model).__name__}; {expected}")
-    kinds = {type(one).__name__ for one in model}
-    if any(isinstance(one, ConditionalVAE) or not isinstance(one, VAE) for one in model):
-        raise ValueError(f"model has {sorted(kinds)}; {expected}")
-    if len(shapes := {one.data_shape for one in model}) > 1:
-        raise ValueError(f"model has data of shapes {sorted(shapes)}; expected one shape")
-    return list(model)
+    def _calibrated(self, name: str):
+        return None if self._now.calibration is None else getattr(self._now.calibration, name)

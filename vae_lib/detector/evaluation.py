@@ -8,11 +8,13 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.metrics import average_precision_score, confusion_matrix, roc_auc_score, roc_curve
 
+from ..checks import check_count, check_seed
+
 Flag = Callable[[np.ndarray], np.ndarray]
 
 
 class Interval(NamedTuple):
-    """A figure on the given images, and its 95 % bootstrap interval."""
+    """A figure on the given images, and its 95 % bootstrap interval; see `evaluate` for nan."""
 
     value: float
     low: float
@@ -35,23 +37,26 @@ def evaluate(
 ) -> Evaluation:
     """Figures of scores (n, classes), their smallest being the image's, and of what `flag` flags.
 
-    The bootstrap draws normal and anomalous images anew, each among themselves.
+    The bootstrap draws normal and anomalous images anew, each among themselves. A kind with one
+    image is always drawn alike: the intervals of figures that depend on it are nan.
 
-    Raises a ValueError unless is_anomaly is bool (n,) and has both kinds.
+    Raises a ValueError unless scores are finite, is_anomaly is bool (n,), or 0 and 1, and has both
+    kinds; and for fewer than one resample, or a seed outside 0..2**32 - 1.
     """
-    is_anomaly = np.asarray(is_anomaly)
-    if is_anomaly.shape != (len(class_scores),) or is_anomaly.dtype != bool:
-        found = f"is_anomaly has shape {is_anomaly.shape} and dtype {is_anomaly.dtype}"
-        raise ValueError(f"{found}; expected ({len(class_scores)},) of bool")
-    if is_anomaly.all() or not is_anomaly.any():
-        raise ValueError("is_anomaly has one kind only; expected normal and anomalous images")
+    check_count("resamples", resamples)
+    check_seed("seed", seed)
+    if not np.isfinite(class_scores).all():
+        raise ValueError("class_scores contains NaN or infinite values; expected finite numbers")
+    is_anomaly = _labels(is_anomaly, len(class_scores))
     normal, anomalous = class_scores[~is_anomaly], class_scores[is_anomaly]
     rng = np.random.RandomState(seed)
     draws = [
         _figures(*(part[rng.choice(len(part), len(part))] for part in (normal, anomalous)), flag)
         for _ in range(resamples)
     ]
-    low, high = np.quantile(draws, [0.025, 0.975], axis=0)
+    bounds = np.quantile(draws, [0.025, 0.975], axis=0)
+    single = len(normal) == 1, len(anomalous) == 1
+    low, high = np.where([any(single)] * 3 + list(single), np.nan, bounds)  # the rates: one kind's
     values = _figures(normal, anomalous, flag)
     intervals = (Interval(*map(float, row)) for row in zip(values, low, high, strict=True))
     return Evaluation(*intervals, confusion_matrix(is_anomaly, flag(class_scores)))
@@ -60,7 +65,7 @@ def evaluate(
 def _figures(normal: np.ndarray, anomalous: np.ndarray, flag: Flag) -> list[float]:
     found = np.concatenate([normal, anomalous]).min(axis=1)
     truth = np.arange(len(found)) >= len(normal)
-    false_alarms, hits, _ = roc_curve(truth, found)
+    false_alarms, hits, _ = roc_curve(truth, found, drop_intermediate=False)
     return [
         roc_auc_score(truth, found),
         average_precision_score(truth, found),
@@ -68,3 +73,14 @@ def _figures(normal: np.ndarray, anomalous: np.ndarray, flag: Flag) -> list[floa
         np.mean(flag(normal)),
         np.mean(flag(anomalous)),
     ]
+
+
+def _labels(is_anomaly: np.ndarray, n: int) -> np.ndarray:
+    labels = np.asarray(is_anomaly)
+    whole = labels.dtype.kind in "biu" and not np.ma.isMA(is_anomaly)
+    if labels.shape != (n,) or not whole or not np.isin(labels, (0, 1)).all():
+        found = f"is_anomaly has shape {labels.shape} and dtype {labels.dtype}"
+        raise ValueError(f"{found}; expected ({n},) of bool, or of 0 and 1, without a mask")
+    if labels.all() or not labels.any():
+        raise ValueError("is_anomaly has one kind only; expected normal and anomalous images")
+    return labels.astype(bool)

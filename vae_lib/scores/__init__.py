@@ -4,7 +4,7 @@
 nor on the call. Scores with a `fit` learn what is usual from normal images.
 """
 
-from .base import SCORES, Score, get
+from .base import SCORES, Score, fingerprint_of, get
 from .distances import ActivationDistance, LatentDistance, NeighbourDistance
 from .errors import LocalError, RelativeError, SquaredError
 from .fusion import Fusion
@@ -34,5 +34,6 @@ __all__ = [
     "RelativeError",
     "Score",
     "SquaredError",
+    "fingerprint_of",
     "get",
 ]

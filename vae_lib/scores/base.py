@@ -7,19 +7,24 @@ on the call.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
-from collections.abc import Callable
+import threading
+import weakref
 from typing import ClassVar
 
 import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from ..checks import check_input
+from ..batches import arrays, whole
 from ..model import VAE
 
 SCORES: dict[str, type[Score]] = {}  # every score that has a name
 BLOCK = 16  # images: few enough for one image to be quick, enough for many to be
+CHUNK = 64  # blocks in one call of the graph
+NOT_KEPT = ("_graphs",)  # a copy, or another process, makes its own
+_LOCK = threading.RLock()  # tracing is not thread-safe; running a graph is
 
 
 class Score:
@@ -29,31 +34,79 @@ class Score:
     has_map = False  # whether `terms` are one a pixel
     positive = False  # whether it is never below 0, so that it has a logarithm
     standard_prior = False  # whether it takes p(z) for one standard normal
+    images_only = False  # whether it needs neighbouring pixels
+    directions_only = False  # whether it throws away size, as cosines do
     learned: tuple[str, ...] = ()  # names of the arrays that `fit` sets
+    _model: bytes | None = None  # fingerprint of the weights that it was fitted on
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
         cls.name = cls.__dict__.get("name")  # a name is not inherited: it says what to load
         if cls.name:
-            SCORES[cls.name] = cls
+            other = SCORES.setdefault(cls.name, cls)
+            if (other.__module__, other.__qualname__) != (cls.__module__, cls.__qualname__):
+                raise ValueError(f"name is {cls.name!r}, which {other.__qualname__} has already")
+            SCORES[cls.name] = cls  # a cell that is run again defines its class anew
 
     def terms(self, vae: VAE, x):
         """What the score is the sum of, for each image: a tensor (n,) or (n, ...)."""
         raise NotImplementedError
+
+    def check_model(self, vae: VAE) -> None:
+        """Raise a ValueError if the model has not what this score looks at."""
+        if not (hasattr(vae, "form") and hasattr(vae, "decode")):
+            found = f"model is a {type(vae).__name__}"
+            raise ValueError(f"{found}; expected a VAE, or a ConditionalVAE's given(c)")
+        if hasattr(vae, "given"):
+            raise ValueError("model is a ConditionalVAE; expected it under a class: given(c)")
+        if self.images_only and len(vae.data_shape) != 3:
+            found = f"score is {self.label()}, which averages over neighbouring pixels"
+            expected = "expected images (height, width, channels)"
+            raise ValueError(f"{found}; {expected}, and data_shape is {vae.data_shape}")
 
     def fit(self, vae: VAE, images: np.ndarray) -> Score:
         """Learn from normal images what is usual. Most scores have nothing to learn."""
         return self
 
     def __call__(self, vae: VAE, images: np.ndarray) -> np.ndarray:
-        """Scores (n,), float64. Raises a ValueError for images that do not fit the model."""
-        return self._run(vae, images, total)
+        """Scores (n,), float64, of an array or batches: see `batches`.
+
+        Raises a ValueError for images that do not fit the model, for scores that are not finite,
+        and where the score was fitted on a model with other weights.
+        """
+        return self.of(vae, images)[0]
 
     def map(self, vae: VAE, images: np.ndarray) -> np.ndarray:
         """The share of each pixel in the score, in the shape of the images; shares sum to it."""
         if not self.has_map:
             raise ValueError(f"score is {self.label()}, which has no map; 'relative' has one")
-        return self._run(vae, images, lambda terms: terms)
+        return self.of(vae, images, pixels=True)[0]
+
+    def of(self, vae: VAE, images, pixels=False, first: int = 0) -> tuple[np.ndarray, bytes]:
+        """Scores or maps, and the fingerprint of the weights that gave them.
+
+        Messages count the images from `first` on.
+        """
+        self.check_model(vae)
+        if not self.fitted:
+            raise ValueError(f"score is {self.label()}, which has to be fitted: call fit")
+        parts, seen = [], first
+        for batch, _ in arrays(images, vae.form("images")):
+            values, model = self._run(vae, batch, pixels)
+            self._check_finite(values, seen)
+            parts.append(values)
+            seen += len(values)
+        if self.learned and self._model is None:  # what it learned came by `set_state`
+            self._model = model
+        if self.learned and self._model != model:
+            found = f"score is {self.label()}, which was fitted on a model with other weights"
+            raise ValueError(f"{found}; call fit again, with this model")
+        return np.concatenate(parts), model
+
+    def trace(self, vae: VAE) -> None:
+        """Make the graph for this model; a ValueError tells what does not fit."""
+        self.check_model(vae)
+        self._graph(vae, pixels=False)
 
     def label(self) -> str:
         """What messages call it."""
@@ -61,7 +114,12 @@ class Score:
 
     def arguments(self) -> dict:
         """What makes a score like this one, as JSON knows it."""
-        return dataclasses.asdict(self)
+        if not dataclasses.is_dataclass(self):
+            if type(self).__init__ is not object.__init__:
+                raise ValueError(f"score is a {self.label()}; expected a dataclass, or no __init__")
+            return {}
+        arguments = dataclasses.asdict(self)
+        return {k: v.item() if isinstance(v, np.generic) else v for k, v in arguments.items()}
 
     @property
     def fitted(self) -> bool:
@@ -70,29 +128,99 @@ class Score:
 
     def state(self) -> dict[str, np.ndarray]:
         """What `fit` has learned, by name."""
+        if not self.fitted:
+            raise ValueError(f"score is {self.label()}, which has not been fitted: call fit")
         return {name: getattr(self, name).numpy() for name in self.learned}
 
     def set_state(self, state: dict[str, np.ndarray]) -> None:
         """Take what another score of this kind has learned."""
+        if missing := [name for name in self.learned if name not in state]:
+            raise ValueError(f"state lacks {missing}; expected {list(self.learned)}")
         for name in self.learned:
-            setattr(self, name, tf.constant(state[name], "float32"))
+            value = np.asarray(state[name])
+            if value.dtype.kind not in "fiu" or not np.isfinite(value).all():
+                raise ValueError(f"state has a {name!r} that is not finite; expected numbers")
+            setattr(self, name, tf.constant(value, "float32"))
+        self._model = None
         self.__dict__.pop("_graphs", None)  # they know what was learned before
 
-    def _run(self, vae: VAE, images: np.ndarray, reduce: Callable) -> np.ndarray:
-        check_input(images, vae.data_shape, vae.likelihood.unit_interval, "images")
-        if not self.fitted:
-            raise ValueError(f"score is {self.label()}, which has to be fitted: call fit")
-        graphs = self.__dict__.setdefault("_graphs", {})
-        if (key := (id(vae), reduce is total)) not in graphs:  # the graph keeps the model alive
-            spec = tf.TensorSpec((BLOCK, *vae.data_shape), "float32")
-            graphs[key] = tf.function(lambda x: reduce(self.terms(vae, x)), input_signature=[spec])
-        images = np.asarray(images, "float32")
-        padded = np.concatenate([images, np.repeat(images[-1:], -len(images) % BLOCK, axis=0)])
-        blocks = [
-            graphs[key](tf.constant(padded[i : i + BLOCK])).numpy()
-            for i in range(0, len(padded), BLOCK)
-        ]
-        return np.concatenate(blocks)[: len(images)].astype("float64")
+    def copy(self) -> Score:
+        """Another score of this kind, with what it has learned."""
+        return copy.deepcopy(self)
+
+    def __getstate__(self) -> dict:
+        """For copies, pickles and other processes."""
+        return {k: v for k, v in self.__dict__.items() if k not in NOT_KEPT}
+
+    def _normal(self, vae: VAE, images, fewest: int) -> np.ndarray:
+        """The images to fit on, checked."""
+        self.check_model(vae)
+        images, _ = whole(images, vae.form("images"))
+        if len(images) < fewest:
+            raise ValueError(f"images has {len(images)}; expected {fewest} or more to fit on")
+        return np.asarray(images, vae.variable_dtype)
+
+    def _check_finite(self, values: np.ndarray, seen: int) -> None:
+        wrong = ~np.isfinite(values).reshape(len(values), -1).all(axis=1)
+        if wrong.any():
+            which = (seen + np.flatnonzero(wrong)).tolist()
+            listed = f"{which[:5]}{' and others' if len(which) > 5 else ''}"
+            raise ValueError(
+                f"the score {self.label()} of images {listed} is not finite; expected weights "
+                "without NaN, and values that float32 can square and sum"
+            )
+
+    def _run(self, vae: VAE, images: np.ndarray, pixels: bool) -> tuple[np.ndarray, bytes]:
+        graph, n = self._graph(vae, pixels), len(images)
+        images = np.asarray(images, vae.variable_dtype)
+        padded = np.concatenate([images, np.repeat(images[-1:], -n % BLOCK, axis=0)])
+        blocks = padded.reshape(-1, BLOCK, *vae.data_shape)
+        parts = []
+        for i in range(0, len(blocks), CHUNK):
+            values, model = graph(tf.constant(blocks[i : i + CHUNK]))
+            parts.append(values.numpy())
+        values = np.concatenate(parts)
+        return values.reshape(-1, *values.shape[2:])[:n].astype("float64"), model.numpy().tobytes()
+
+    def _graph(self, vae: VAE, pixels: bool):
+        """The compiled score of this model as it is now; it keeps no model alive."""
+        parts = (getattr(vae, name) for name in ("encoder", "decoder", "likelihood"))
+        sigma = getattr(vae.likelihood, "_sigma", None)
+        key = (pixels, str(self.arguments()), sigma, *map(id, parts))
+        with _LOCK:
+            graphs = self.__dict__.setdefault("_graphs", weakref.WeakKeyDictionary())
+            graphs = graphs.setdefault(vae, {})
+            if key not in graphs:
+                graphs[key] = self._compile(weakref.ref(vae), pixels)
+            return graphs[key]
+
+    def _compile(self, model: weakref.ref, pixels: bool):
+        vae = model()
+        dtype = vae.variable_dtype
+
+        def block(x):
+            terms = ops.cast(self.terms(model(), x), dtype)
+            return terms if pixels else total(terms)
+
+        @tf.function(input_signature=[tf.TensorSpec((None, BLOCK, *vae.data_shape), dtype)])
+        def graph(blocks):
+            return tf.map_fn(block, blocks, fn_output_signature=dtype), fingerprint(model())
+
+        graph.get_concrete_function()
+        return graph
+
+
+def fingerprint(vae: VAE):
+    """A digest of the weights that a score depends on, as a tensor of bytes."""
+    whole_model = getattr(vae, "model", vae)  # a `Given` is a view of one
+    weights = [weight for weight in whole_model.weights if weight is not whole_model.beta]
+    rows = [tf.reshape(tf.convert_to_tensor(weight), (1, -1)) for weight in weights]
+    return tf.concat([tf.fingerprint(row) for row in rows], axis=1)
+
+
+def fingerprint_of(vae: VAE) -> bytes:
+    """The digest of the weights as they are now."""
+    return fingerprint(vae).numpy().tobytes()
 
 
 def total(terms):

@@ -9,9 +9,9 @@ import numpy as np
 from keras import ops
 from sklearn.covariance import LedoitWolf
 
-from ..checks import check_count, check_input
+from ..checks import check_count
 from ..model import VAE
-from .base import Score
+from .base import Score, fingerprint_of
 
 
 @dataclasses.dataclass(eq=False)
@@ -31,17 +31,18 @@ class LatentDistance(Score):
 
     def terms(self, vae: VAE, x):
         """One for each direction."""
-        return ((self.features(vae, x) - self.center) @ self.whitening) ** 2
+        features = self.features(vae, x)
+        center, whitening = (ops.cast(a, features.dtype) for a in (self.center, self.whitening))
+        return ((features - center) @ whitening) ** 2
 
     def fit(self, vae: VAE, images: np.ndarray) -> LatentDistance:
         """Mean and covariance of the features of normal images (n, *data_shape), n at least 2."""
-        check_input(images, vae.data_shape, vae.likelihood.unit_interval, "images")
-        if len(images) < 2:
-            raise ValueError(f"images has {len(images)} example; expected two or more to fit on")
-        features = ops.convert_to_numpy(self.features(vae, np.asarray(images, "float32")))
+        features = self.features(vae, self._normal(vae, images, fewest=2))
+        features = ops.convert_to_numpy(features)
         estimate = LedoitWolf().fit(features.astype("float64"))
         root = np.linalg.cholesky(estimate.precision_ + 1e-9 * np.eye(features.shape[1]))
         self.set_state({"center": estimate.location_, "whitening": root})
+        self._model = fingerprint_of(vae)
         return self
 
 
@@ -54,13 +55,20 @@ class ActivationDistance(LatentDistance):
     """
 
     name = "activations"
+    directions_only = True
+
+    def check_model(self, vae: VAE) -> None:
+        """The encoder must show hidden layers."""
+        super().check_model(vae)
+        _hidden_layers(vae)
 
     def features(self, vae: VAE, x):
         """Difference of the activations of the encoder's hidden layers: (n, units)."""
         hidden = _hidden_layers(vae)
         activations = hidden(x), hidden(vae.reconstruct(x))
         parts = []
-        for a, b in zip(*map(keras.tree.flatten, activations), strict=True):
+        for pair in zip(*map(keras.tree.flatten, activations), strict=True):
+            a, b = (ops.cast(part, vae.variable_dtype) for part in pair)
             axes = tuple(range(1, len(a.shape) - 1))
             norm = ops.sqrt(ops.sum(a**2, axis=(*axes, -1), keepdims=True)) + 1e-6
             share = (a - b) / norm
@@ -82,6 +90,7 @@ class NeighbourDistance(Score):
 
     name = "neighbours"
     positive = True
+    directions_only = True
     k: int = 5
     learned = ("references",)
 
@@ -93,21 +102,22 @@ class NeighbourDistance(Score):
         hidden = _hidden_outputs(vae)
         last = [keras.Model(vae.encoder.input, hidden[-1])(x)] if hidden else []
         rows = [ops.reshape(part, (len(x), -1)) for part in (*last, vae.encode(x)[0])]
+        rows = [ops.cast(row, vae.variable_dtype) for row in rows]
         parts = [ops.normalize(row, axis=-1) for row in rows]
         return ops.concatenate(parts, axis=-1) / len(parts) ** 0.5
 
     def terms(self, vae: VAE, x):
         """One an image."""
-        similarities = self.features(vae, x) @ ops.transpose(self.references)
+        features = self.features(vae, x)
+        similarities = features @ ops.transpose(ops.cast(self.references, features.dtype))
         nearest = ops.mean(ops.top_k(similarities, self.k)[0], axis=-1)
         return ops.maximum(1 - nearest, 0)  # a cosine may be rounded to a little more than 1
 
     def fit(self, vae: VAE, images: np.ndarray) -> NeighbourDistance:
         """Keep the features of normal images (n, *data_shape), n at least k."""
-        check_input(images, vae.data_shape, vae.likelihood.unit_interval, "images")
-        if len(images) < self.k:
-            raise ValueError(f"images has {len(images)} examples; expected {self.k} = k or more")
-        self.set_state({"references": self.features(vae, np.asarray(images, "float32"))})
+        images = self._normal(vae, images, fewest=self.k)
+        self.set_state({"references": self.features(vae, images)})
+        self._model = fingerprint_of(vae)
         return self
 
 

@@ -33,6 +33,7 @@ class LocalError(Score):
 
     name = "local"
     positive = True
+    images_only = True
     size: int = 3
     has_map = True
 
@@ -41,11 +42,6 @@ class LocalError(Score):
 
     def terms(self, vae: VAE, x):
         """One a pixel."""
-        if len(vae.data_shape) != 3:
-            expected = "expected a model of images (height, width, channels)"
-            raise ValueError(
-                f"score averages over pixels, data_shape is {vae.data_shape}; {expected}"
-            )
         error = x - vae.reconstruct(x)
         return ops.average_pool(error, self.size, strides=1, padding="same") ** 2
 

@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from .. import losses
-from ..checks import check_count
+from ..checks import check_count, check_seed
 from ..model import VAE
 from .base import Score, total
 
@@ -25,6 +25,10 @@ class NegativeLogLikelihood(Score):
     name = "likelihood"
     excess: bool = False
     has_map = True
+
+    def __post_init__(self):
+        if not isinstance(self.excess, bool):
+            raise ValueError(f"excess is {self.excess!r}; expected True or False")
 
     def terms(self, vae: VAE, x):
         """One a pixel."""
@@ -56,16 +60,17 @@ class ReconstructionProbability(Score):
 
     def __post_init__(self):
         check_count("draws", self.draws)
+        check_seed("seed", self.seed)
 
     def sample(self, vae: VAE, x):
-        """mean, log_var; z (draws, n, latent_dim); log p(x given z) of each pixel."""
+        """mean, log_var; eps; z (draws, n, latent_dim); log p(x given z) of each pixel."""
         mean, log_var = vae.encode(x)
         shape = (self.draws, 1, vae.latent_dim)  # the same draws for every image
-        eps = keras.random.normal(shape, seed=self.seed)
+        eps = keras.random.normal(shape, dtype=mean.dtype, seed=self.seed)
         z = mean + ops.exp(0.5 * log_var) * eps
         parameters = vae.decode(ops.reshape(z, (-1, vae.latent_dim)))
         parameters = ops.reshape(parameters, (self.draws, -1, *vae.data_shape))
-        return mean, log_var, z, vae.likelihood.log_prob(x, parameters)
+        return mean, log_var, eps, z, vae.likelihood.log_prob(x, parameters)
 
     def terms(self, vae: VAE, x):
         """One a pixel."""
@@ -82,7 +87,7 @@ class NegativeELBO(ReconstructionProbability):
 
     def terms(self, vae: VAE, x):
         """One an image."""
-        mean, log_var, _, log_prob = self.sample(vae, x)
+        mean, log_var, _, _, log_prob = self.sample(vae, x)
         return losses.kl_divergence(mean, log_var) - total(ops.mean(log_prob, axis=0))
 
 
@@ -97,8 +102,8 @@ class ImportanceBound(ReconstructionProbability):
 
     def terms(self, vae: VAE, x):
         """One an image."""
-        mean, log_var, z, log_prob = self.sample(vae, x)
+        _, log_var, eps, z, log_prob = self.sample(vae, x)
         log_likelihood = ops.sum(log_prob, axis=tuple(range(2, len(log_prob.shape))))
-        log_q = losses.log_normal(z, mean, log_var)
+        log_q = losses.log_posterior(eps, log_var)
         log_weights = log_likelihood + losses.log_normal(z) - log_q
         return np.log(self.draws) - ops.logsumexp(log_weights, axis=0)

@@ -121,7 +121,7 @@
       const box = pad.getBoundingClientRect();
       move([((event.clientX - box.left) / box.width) * 2 - 1, 1 - ((event.clientY - box.top) / box.height) * 2].map((v) => v * plane.range));
     };
-    live.drag(pad, follow, announce);
+    live.drag(pad, { begin: follow, move: follow, end: announce });
     const MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
     pad.addEventListener("keydown", (event) => {
       const by = MOVES[event.key], step = event.shiftKey ? 0.5 : 0.1;

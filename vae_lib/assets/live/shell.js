@@ -78,19 +78,20 @@
 
   live.calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
-  // The mouse's main button or the first finger, held down, calls `follow` wherever it goes, and
-  // `done` when it is lifted. A second finger and the palm are ignored.
-  live.drag = (element, follow, done = () => {}) => {
+  // `begin` is called where the mouse's main button or a finger comes down, `move` wherever it goes
+  // from there, `end` when it is lifted. While it is held, a second finger and the palm are ignored.
+  live.drag = (element, { begin, move, end = () => {} }) => {
     let held = null;
     element.addEventListener("pointerdown", (event) => {
       if (event.button || held !== null) return;
+      begin(event);
       held = event.pointerId;
       element.setPointerCapture(held);
-      follow(event);
     });
-    element.addEventListener("pointermove", (event) => event.pointerId === held && follow(event));
-    for (const end of ["pointerup", "pointercancel"])
-      element.addEventListener(end, (event) => event.pointerId === held && ((held = null), done()));
+    element.addEventListener("pointermove", (event) => event.pointerId === held && move(event));
+    for (const kind of ["pointerup", "pointercancel"])
+      element.addEventListener(kind, (event) => event.pointerId === held && ((held = null), end()));
+    return { isHeld: () => held !== null, release: () => (held = null) };
   };
 
   // "5 %", with a space that does not break.

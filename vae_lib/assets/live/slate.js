@@ -13,7 +13,7 @@
     const raster = live.make("canvas", { width: SIDE + 2 * PAD, height: SIDE + 2 * PAD });
     const film = raster.getContext("2d", { willReadFrequently: true });
     const slate = { pen: "medium", side: 2 * SIDE, clear, undo, ink, draw, isEmpty: () => !strokes.length };
-    let strokes = [], cursor = null, isDown = false, pointer = null; // the first finger; others are ignored
+    let strokes = [], cursor = null, isDown = false;
 
     function clear() {
       strokes = [];
@@ -28,7 +28,7 @@
     // Whatever draws next begins a stroke of its own.
     function lift() {
       isDown = false;
-      pointer = null;
+      hand.release();
     }
 
     function trace(context, width, colour) {
@@ -78,31 +78,28 @@
       const box = canvas.getBoundingClientRect();
       return [((event.clientX - box.left) / box.width) * SIDE, ((event.clientY - box.top) / box.height) * SIDE];
     };
-    canvas.addEventListener("pointerdown", (event) => {
-      if (event.button || pointer !== null) return;
-      begin();
-      lift();
-      cursor = null;
-      pointer = event.pointerId;
-      canvas.setPointerCapture(event.pointerId);
-      strokes.push([at(event)]);
-      change();
+    const hand = live.drag(canvas, {
+      begin: (event) => {
+        begin();
+        lift();
+        cursor = null;
+        strokes.push([at(event)]);
+        change();
+      },
+      move: (event) => {
+        const events = event.getCoalescedEvents ? event.getCoalescedEvents() : [];
+        strokes.at(-1).push(...(events.length ? events : [event]).map(at));
+        change();
+      },
+      end: () => settle(),
     });
-    canvas.addEventListener("pointermove", (event) => {
-      if (event.pointerId !== pointer) return;
-      const events = event.getCoalescedEvents ? event.getCoalescedEvents() : [];
-      strokes.at(-1).push(...(events.length ? events : [event]).map(at));
-      change();
-    });
-    for (const end of ["pointerup", "pointercancel"])
-      canvas.addEventListener(end, (event) => event.pointerId === pointer && ((pointer = null), settle()));
 
     canvas.addEventListener("keydown", (event) => {
       if (event.key !== " " && !MOVES[event.key]) return;
       event.preventDefault();
       cursor = cursor || [SIDE / 2, SIDE / 2];
       if (event.key === " ") {
-        if (pointer !== null) return;
+        if (hand.isHeld()) return;
         begin();
         isDown = !isDown;
         if (isDown) strokes.push([[...cursor]]);

@@ -86,7 +86,7 @@
       const box = svg.getBoundingClientRect();
       set(((event.clientX - box.left - 8) / (box.width - 16)) * held.top);
     };
-    live.drag(svg, follow);
+    live.drag(svg, { begin: follow, move: follow });
 
     for (const { rate, threshold } of held.presets) {
       const button = live.make("button", { textContent: live.percent(rate), cut: threshold });

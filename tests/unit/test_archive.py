@@ -1,0 +1,512 @@
+"""The detector's file: whole or not at all, refused where anything in it is wrong, never code."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import stat
+import subprocess
+import sys
+import threading
+import zipfile
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from vae_lib import VAE, AnomalyDetector, ConditionalVAE, Gaussian, MixtureVAE, scores
+from vae_lib.detector import archive
+
+SMALL = {"data_shape": (4, 4, 1), "network": "dense", "hidden": (6,)}
+IMAGES = np.random.RandomState(0).rand(60, 4, 4, 1).astype("float32")
+LABELS = np.arange(60) % 2
+
+
+@pytest.fixture(scope="module")
+def detector() -> AnomalyDetector:
+    keras.utils.set_random_seed(0)
+    return AnomalyDetector(VAE(2, **SMALL), "fusion").calibrate(IMAGES, 0.1)
+
+
+@pytest.fixture
+def path(detector, tmp_path) -> Path:
+    detector.save(tmp_path / "it.detector")
+    return tmp_path / "it.detector"
+
+
+def members(path: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(path) as file:
+        return {name: file.read(name) for name in file.namelist()}
+
+
+def seal(path: Path, parts: dict[str, bytes], compression=zipfile.ZIP_STORED) -> None:
+    """Write the parts with a checksum that is right: the attacker knows how."""
+    parts = {name: part for name, part in parts.items() if name != archive.CHECKSUM}
+    parts[archive.CHECKSUM] = archive._digest(parts).encode()
+    with zipfile.ZipFile(path, "w", compression) as file:
+        for name, part in parts.items():
+            file.writestr(name, part)
+
+
+def npy(array: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()
+
+
+def refused(path: Path, complains, *words: str, model=None) -> None:
+    complains(lambda: AnomalyDetector.load(path, model), str(path), "expected a file that", *words)
+
+
+# What is not a detector
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 0.999])
+def test_a_truncated_file(path, complains, share):
+    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+    refused(path, complains)
+
+
+def test_flipped_bits(path, detector, complains):
+    content = path.read_bytes()
+    for place in np.random.RandomState(0).randint(0, len(content), 40):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 16]) + content[place + 1 :])
+        try:
+            loaded = AnomalyDetector.load(path)
+        except ValueError:
+            continue  # most places; the others are dates and attributes of the zip
+        np.testing.assert_array_equal(loaded.score(IMAGES), detector.score(IMAGES))
+
+
+def test_other_files(tmp_path, complains):
+    path = tmp_path / "it"
+    path.write_text("no detector")
+    refused(path, complains, "not a zip file")
+    np.savez(path.with_suffix(".npz"), a=1)
+    refused(path.with_suffix(".npz"), complains, "no detector.json")
+    VAE(2, **SMALL).save(tmp_path / "it.keras")
+    refused(tmp_path / "it.keras", complains, "no detector.json")
+    refused(tmp_path, complains, "it is a folder")
+    with pytest.raises(FileNotFoundError):
+        AnomalyDetector.load(tmp_path / "nothing")
+
+
+def attack() -> bytes:
+    """A .keras file with a Lambda that downloads when it is called: Keras's safe mode lets it."""
+    layer = keras.layers.Lambda(keras.ops.abs, output_shape=(3,))
+    folder = Path(os.environ["PYTEST_TMP"]) / "attack.keras"
+    keras.Sequential([keras.Input((3,)), layer]).save(folder)
+    parts = members(folder)
+    config = json.loads(parts["config.json"])
+    download = {"module": "keras.datasets.mnist", "class_name": "function", "config": "load_data"}
+    for one in config["config"]["layers"]:
+        if one["class_name"] == "Lambda":
+            one["config"]["function"] = {**download, "registered_name": "load_data"}
+    parts["config.json"] = json.dumps(config).encode()
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as file:
+        for name, part in parts.items():
+            file.writestr(name, part)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_keras_file_inside_is_never_opened(path, complains, tmp_path, monkeypatch, version):
+    monkeypatch.setenv("PYTEST_TMP", str(tmp_path))
+    parts = members(path) | {"model0.keras": attack()}
+    if version == 1:
+        parts["detector.json"] = json.dumps({"format": 1}).encode()
+    seal(path, parts)
+    monkeypatch.setattr(keras.saving, "load_model", lambda *_, **__: pytest.fail("it was loaded"))
+    monkeypatch.setattr(
+        keras.saving, "deserialize_keras_object", lambda *_, **__: pytest.fail("it was read")
+    )
+    refused(path, complains, "format 1, with Keras files" if version == 1 else "model0.keras")
+
+
+WATCH = """
+import sys
+from vae_lib import AnomalyDetector
+AnomalyDetector.load(sys.argv[1])  # the first time imports what TensorFlow imports late
+seen = []
+watched = ("open", "exec", "socket.", "subprocess.", "os.system", "pickle.", "import")
+def watch(event, arguments):
+    if event.startswith(watched):
+        seen.append((event, str(arguments[0])[:60] if arguments else ""))
+sys.addaudithook(watch)
+AnomalyDetector.load(sys.argv[1])
+print(*sorted(set(seen)), sep="\\n")
+"""
+
+
+def test_loading_opens_the_file_and_nothing_else(path):
+    words = [sys.executable, "-c", WATCH, str(path)]
+    found = subprocess.run(words, check=True, capture_output=True, text=True).stdout.splitlines()
+    # AutoGraph makes graphs of functions by compiling a file of its own: code of this library
+    own = ("__autograph_generated_file", "vae_lib", "site-packages", "<string>", "python3")
+    odd = [line for line in found if not any(word in line for word in own)]
+    assert odd and all(str(path)[:60] in line for line in odd), odd
+
+
+# What is whole, and wrong
+
+
+def described(**changes):
+    return lambda d: {**d, **changes}
+
+
+def of_model(**changes):
+    return lambda d: {**d, "models": [{**d["models"][0], **changes}]}
+
+
+def without(name):
+    return lambda d: {key: value for key, value in d.items() if key != name}
+
+
+DESCRIPTIONS = {
+    "a list": lambda d: [d],
+    "a newer format": described(format=3),
+    "an older format": described(format=0),
+    "format -1": described(format=-1),
+    "format as text": described(format="2"),
+    "something more": described(more=1),
+    **{f"no {name}": without(name) for name in ("models", "one_model", "score", "fits_score")},
+    **{f"no {name}": without(name) for name in ("threshold", "false_alarm_rate", "method")},
+    "no model": described(models=[]),
+    "two models": lambda d: {**d, "models": d["models"] * 2},
+    "models as text": described(models="VAE"),
+    "one_model 1": described(one_model=1),
+    "threshold nan": described(threshold=[float("nan")]),
+    "threshold inf": described(threshold=[float("inf")]),
+    "threshold 9": described(threshold=[9.0]),
+    "threshold two": lambda d: {**d, "threshold": d["threshold"] * 2},
+    "threshold none": described(threshold=[]),
+    "threshold a number": described(threshold=1.0),
+    "threshold text": described(threshold=["1"]),
+    "rate 7": described(false_alarm_rate=7),
+    "rate 0": described(false_alarm_rate=0),
+    "rate 0.3": described(false_alarm_rate=0.3),
+    "rate null": described(false_alarm_rate=None),
+    "rate 1e-9": described(false_alarm_rate=1e-9),
+    "method magic": described(method="magic"),
+    "another method": described(method="quantile"),
+    "score unknown": described(score={"name": "magic", "arguments": {}}),
+    "score null": described(score=None),
+    "score of no name": described(score={"arguments": {}}),
+    "another score": described(score={"name": "relative", "arguments": {}}),
+    "arguments more": described(score={"name": "fusion", "arguments": {"more": 1}}),
+    "arguments wrong": described(score={"name": "fusion", "arguments": {"parts": "kl"}}),
+    "other parts": described(score={"name": "fusion", "arguments": {"parts": ["local", "kl"]}}),
+    "draws huge": described(score={"name": "bound", "arguments": {"draws": 10**9}}),
+    "size huge": described(score={"name": "local", "arguments": {"size": 10**9}}),
+    "fits_score null": described(fits_score=None),
+    "kind unknown": of_model(kind="Lambda"),
+    "kind another": of_model(kind="MixtureVAE", components=3),
+    "kind without its count": of_model(kind="ConditionalVAE"),
+    "kind with a count too many": of_model(components=3),
+    "latent_dim 0": of_model(latent_dim=0),
+    "latent_dim 3": of_model(latent_dim=3),
+    "latent_dim huge": of_model(latent_dim=2**24),
+    "latent_dim beyond": of_model(latent_dim=2**60),
+    "latent_dim true": of_model(latent_dim=True),
+    "hidden huge": of_model(hidden=[2**24, 2**24, 2**24]),
+    "hidden many": of_model(hidden=[1] * 100),
+    "hidden text": of_model(hidden=["6"]),
+    "hidden another": of_model(hidden=[7]),
+    "shape huge": of_model(data_shape=[2**24, 2**24, 3]),
+    "shape empty": of_model(data_shape=[]),
+    "shape another": of_model(data_shape=[4, 5, 1]),
+    "shape flat": of_model(data_shape=[16]),
+    "network unknown": of_model(network="keras.layers.Lambda"),
+    "network another": of_model(network="conv"),
+    "beta -1": of_model(beta=-1),
+    "beta nan": of_model(beta=float("nan")),
+    "seed -1": of_model(seed=-1),
+    "dtype unknown": of_model(dtype="bfloat16"),
+    "dtype another": of_model(dtype="float64"),
+    "likelihood unknown": of_model(likelihood={"kind": "Lambda"}),
+    "likelihood text": of_model(likelihood="bernoulli"),
+    "sigma 0": of_model(likelihood={"kind": "Gaussian", "sigma": 0, "min_sigma": 0.01}),
+    "sigma learned": of_model(
+        likelihood={"kind": "Gaussian", "sigma": "learned", "min_sigma": 0.1}
+    ),
+    "min_sigma 2": of_model(likelihood={"kind": "Gaussian", "sigma": 1.0, "min_sigma": 2}),
+    "encoder more": of_model(encoder={"class_name": "Lambda"}),
+    "parts of my own": lambda d: {**d, "models": [{"own": "VAE"}]},
+}
+
+
+@pytest.mark.parametrize("name", DESCRIPTIONS)
+def test_a_wrong_description(path, complains, name):
+    parts = members(path)
+    wrong = DESCRIPTIONS[name](json.loads(parts["detector.json"]))
+    seal(path, parts | {"detector.json": json.dumps(wrong).encode()})
+    refused(path, complains)
+
+
+def test_what_a_message_says(path, complains):
+    parts = members(path)
+    good = json.loads(parts["detector.json"])
+    for name, words in (
+        ("a newer format", ["format 3", "install a newer vae_lib"]),
+        ("threshold 9", ["its threshold is [9.0], by its scores"]),
+        ("threshold nan", ["its description has NaN"]),
+        ("rate 7", ["wrong at false_alarm_rate"]),
+        ("latent_dim huge", ["its weights have", "its sizes need"]),
+        ("hidden another", ["arrays of weights", "the first that differ"]),
+        ("score unknown", ["its score is 'magic'", "define its class first"]),
+        ("parts of my own", ["its VAE has parts of your own", "pass it to load as `model`"]),
+    ):
+        text = json.dumps(DESCRIPTIONS[name](good)).encode()
+        seal(path, parts | {"detector.json": text})
+        refused(path, complains, *words)
+
+
+def pickled() -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, np.array([print], object), allow_pickle=True)
+    return buffer.getvalue()
+
+
+def claims(shape: tuple[int, ...]) -> bytes:
+    """A header that promises more numbers than there are."""
+    buffer = io.BytesIO()
+    header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(buffer, header)
+    return buffer.getvalue() + bytes(16)
+
+
+ARRAYS = {
+    "scores pickled": ("calibration/scores", pickled),
+    "weights pickled": ("model0/1", pickled),
+    "weights huge": ("model0/1", lambda: claims((2**20, 2**20))),
+    "weights negative": ("model0/1", lambda: claims((-1, 4))),
+    "weights of another shape": ("model0/1", lambda: npy(np.zeros((16, 7), "float32"))),
+    "weights of another type": ("model0/1", lambda: npy(np.zeros((16, 6), "float64"))),
+    "weights nan": ("model0/1", lambda: npy(np.full((16, 6), np.nan, "float32"))),
+    "weights text": ("model0/1", lambda: npy(np.full((16, 6), "a"))),
+    "weights complex": ("model0/1", lambda: npy(np.zeros((16, 6), "complex64"))),
+    "weights records": ("model0/1", lambda: npy(np.zeros(3, [("a", "f4")]))),
+    "no array": ("model0/1", lambda: b"text"),
+    "nothing": ("model0/1", lambda: b""),
+    "scores empty": ("calibration/scores", lambda: npy(np.zeros(0))),
+    "scores nan": ("calibration/scores", lambda: npy(np.full(30, np.nan))),
+    "scores in rows": ("calibration/scores", lambda: npy(np.zeros((30, 2)))),
+    "scores fewer": ("calibration/scores", lambda: npy(np.zeros(7))),
+    "classes of others": ("calibration/classes", lambda: npy(np.full(30, 3))),
+    "classes negative": ("calibration/classes", lambda: npy(np.full(30, -1))),
+    "classes as floats": ("calibration/classes", lambda: npy(np.zeros(30))),
+    "scale nan": ("score0/scale", lambda: npy(np.full(2, np.nan))),
+    "scale of another shape": ("score0/scale", lambda: npy(np.ones(3, "float32"))),
+    "references of another shape": ("score0/neighbours.references", lambda: npy(np.ones((9, 2)))),
+    "something more": ("more", lambda: npy(np.ones(1))),
+    "one more score": ("score1/scale", lambda: npy(np.ones(2))),
+    "one more weight": ("model0/99", lambda: npy(np.ones(2, "float32"))),
+    "a path": ("../../etc/passwd", lambda: npy(np.ones(1))),
+}
+
+
+@pytest.mark.parametrize("name", ARRAYS)
+def test_a_wrong_array(path, complains, name):
+    place, make = ARRAYS[name]
+    seal(path, members(path) | {f"{place}.npy": make()})
+    refused(path, complains)
+
+
+@pytest.mark.parametrize("place", ["model0/0", "calibration/scores", "score0/scale"])
+def test_a_missing_array(path, complains, place):
+    parts = members(path)
+    del parts[f"{place}.npy"]
+    seal(path, parts)
+    refused(path, complains)
+
+
+def test_the_checksum_binds_names_contents_and_models(path, complains):
+    parts = members(path)
+    order = sorted(parts)
+    weights = [name for name in order if name.startswith("model0/")]
+    swapped = parts | {weights[2]: parts[weights[4]], weights[4]: parts[weights[2]]}
+    changed = parts | {weights[-1]: parts[weights[-1]][:-1] + b"?"}
+    renamed = {name.replace("scale", "other"): part for name, part in parts.items()}
+    for wrong in (swapped, changed, renamed):
+        with zipfile.ZipFile(path, "w") as file:
+            for name, part in wrong.items():
+                file.writestr(name, part)
+        refused(path, complains, "checksums differ")
+
+
+def test_parts_that_grow_when_they_are_read(path, complains):
+    seal(path, members(path) | {"zeros.npy": npy(np.zeros(10**6))}, zipfile.ZIP_DEFLATED)
+    refused(path, complains, "compressed parts")
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("detector.json", b" " * 10**7)
+    refused(path, complains, "its description has 10000000 bytes")
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_two_parts_of_one_name(path, complains):
+    parts = members(path)
+    with zipfile.ZipFile(path, "a") as file:
+        file.writestr("model0/0.npy", parts["model0/0.npy"])
+    refused(path, complains, "two parts of one name")
+
+
+# Writing
+
+
+@pytest.mark.parametrize("error", [OSError, KeyboardInterrupt, MemoryError])
+def test_a_save_that_fails_leaves_the_old_file_and_nothing_else(path, detector, monkeypatch, error):
+    before = path.read_bytes()
+
+    def fail(_):
+        raise error
+
+    monkeypatch.setattr(os, "fsync", fail)  # a full disk, Ctrl-C
+    with pytest.raises(error):
+        detector.save(path)
+    assert path.read_bytes() == before and list(path.parent.iterdir()) == [path]
+
+
+def test_many_who_save_one_path_and_another_in_its_folder(tmp_path):
+    content = {name: np.full(20_000, n, "float64") for n, name in enumerate("abcd")}
+    shared, errors, done = tmp_path / "shared", [], threading.Event()
+    archive.write(shared, archive.Content({"format": 2}, {"x": content["a"]}))
+
+    def save(name: str) -> None:
+        try:
+            for _ in range(40):
+                for path in (shared, tmp_path / name):
+                    archive.write(path, archive.Content({"format": 2}, {"x": content[name]}))
+                assert (archive.read(tmp_path / name).arrays["x"] == content[name]).all()
+        except Exception as error:
+            errors.append(error)
+
+    def read() -> None:
+        try:
+            while not done.is_set():
+                x = archive.read(shared).arrays["x"]
+                assert (x == x[0]).all()
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=save, args=name) for name in content]
+    reader = threading.Thread(target=read)
+    for thread in (reader, *threads):
+        thread.start()
+    for thread in threads:
+        thread.join()
+    done.set()
+    reader.join()
+    assert errors == []
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "c", "d", "shared"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links and modes of POSIX")
+def test_a_link_stays_a_link_and_a_mode_stays(path, detector):
+    link = path.with_name("link")
+    link.symlink_to(path.name)
+    path.chmod(0o640)
+    detector.save(link)
+    assert link.is_symlink() and stat.S_IMODE(path.stat().st_mode) == 0o640
+    AnomalyDetector.load(link)
+
+
+def test_paths_that_cannot_be_written(detector, tmp_path, complains):
+    complains(lambda: detector.save(tmp_path), str(tmp_path), "in a folder that exists")
+    complains(lambda: detector.save(tmp_path / "no" / "it"), "in a folder that exists")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_file_says_what_wrote_it(path):
+    written_by = json.loads(members(path)["detector.json"])["written_by"]
+    assert written_by["keras"] == keras.__version__ and "tensorflow" in written_by
+
+
+# Parts of one's own
+
+
+class Square(keras.layers.Layer):
+    def call(self, x):
+        return x * x
+
+
+class Own(VAE):
+    pass
+
+
+def own_encoder() -> VAE:
+    inputs = keras.Input((4, 4, 1))
+    x = keras.layers.Dense(5, activation="relu")(Square()(keras.layers.Flatten()(inputs)))
+    heads = [keras.layers.Dense(2)(x) for _ in range(2)]
+    return VAE(2, **SMALL, encoder=keras.Model(inputs, heads))
+
+
+class Laplace(Gaussian):
+    pass
+
+
+OWN = {
+    "an encoder": own_encoder,
+    "a subclass": lambda: Own(2, **SMALL),
+    "a likelihood": lambda: VAE(2, **SMALL, likelihood=Laplace(0.3)),
+}
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_parts_of_ones_own_are_built_by_their_owner(tmp_path, complains, name):
+    detector, path = AnomalyDetector(OWN[name](), "relative").calibrate(IMAGES), tmp_path / "it"
+    detector.save(path)
+    refused(path, complains, "has parts of your own", "pass it to load as `model`")
+    loaded = AnomalyDetector.load(path, OWN[name]())
+    np.testing.assert_array_equal(loaded.score(IMAGES), detector.score(IMAGES))
+    np.testing.assert_array_equal(loaded.predict(IMAGES), detector.predict(IMAGES))
+    other = VAE(3, **SMALL)
+    before = other.get_weights()
+    refused(path, complains, "arrays of weights", model=other)
+    for one, same in zip(before, other.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, same)
+    refused(path, complains, "model is a str", model="vae")
+    refused(path, complains, "it has 1 models, and model is 2", model=[OWN[name]()] * 2)
+
+
+def test_a_score_of_ones_own_has_to_be_defined_before(tmp_path, complains, monkeypatch):
+    monkeypatch.setattr(scores.base, "SCORES", scores.SCORES)
+
+    class Mine(scores.KL):
+        name = "mine"
+
+    try:
+        AnomalyDetector(VAE(2, **SMALL), "mine").calibrate(IMAGES).save(tmp_path / "it")
+        AnomalyDetector.load(tmp_path / "it")
+    finally:
+        del scores.SCORES["mine"]
+    refused(tmp_path / "it", complains, "its score is 'mine'", "define its class first")
+
+    def take_a_name():
+        class Other(scores.KL):
+            name = "relative"
+
+    complains(take_a_name, "name is 'relative', which RelativeError has already")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: ConditionalVAE(2, latent_dim=2, **SMALL),
+        lambda: MixtureVAE(components=3, latent_dim=2, **SMALL),
+        lambda: VAE(2, data_shape=(4, 4, 1), network="conv", hidden=(3,), beta=2.5, seed=7),
+        lambda: VAE(2, **SMALL, likelihood=Gaussian("per_pixel", min_sigma=0.05)),
+        lambda: VAE(2, data_shape=(4, 4, 1), network="dense"),
+    ],
+)
+def test_a_model_comes_back_with_all_its_arguments(tmp_path, make):
+    model = make()
+    classes = LABELS if isinstance(model, ConditionalVAE) else None
+    AnomalyDetector(model, "relative").calibrate(IMAGES, classes=classes).save(tmp_path / "it")
+    loaded = AnomalyDetector.load(tmp_path / "it").model
+    plain = lambda config: {k: v for k, v in config.items() if k not in ("name", "likelihood")}  # noqa: E731
+    assert plain(loaded.get_config()) == plain(model.get_config())
+    sigma = lambda likelihood: {**likelihood.get_config(), "name": ""}  # noqa: E731
+    assert sigma(loaded.likelihood) == sigma(model.likelihood)

@@ -1,0 +1,416 @@
+"""Wrong input of thresholds, data, training, figures and records ends in a ValueError."""
+
+from __future__ import annotations
+
+import functools
+import tempfile
+from pathlib import Path
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from test_bad_input import (
+    INF,
+    NAN,
+    NO_COUNT,
+    NO_RATE,
+    NO_SEED,
+    SIZES,
+    Batches,
+    Cases,
+    dataset,
+    each,
+    kinds,
+    masked,
+    nan,
+    pictures,
+)
+
+from vae_lib import VAE, ConditionalVAE, data, live, plots, records, thresholds, training
+
+# Thresholds
+
+VALUES, FLAGS = np.arange(40.0), np.arange(40) > 20
+NO_VALUES = {
+    "None": (None, "dtype object"),
+    "a string": ("x", "dtype <U1"),
+    "a number": (3.0, "shape ()"),
+    "empty": ([], "is empty"),
+    "words": (["a", "b"], "dtype <U1"),
+    "a table": (np.ones((3, 2)), "shape (3, 2)"),
+    "bools": (np.ones(40, bool), "dtype bool"),
+    "complex": (np.ones(40, "complex64"), "dtype complex64"),
+    "objects": (np.array([None] * 40), "dtype object"),
+    "dates": (np.zeros(40, "datetime64[s]"), "dtype datetime64[s]"),
+    "NaN": (np.full(40, NAN), "NaN or infinite"),
+    "infinity": (np.full(40, INF), "NaN or infinite"),
+    "ragged": ([[1.0], [1.0, 2.0]], "unequal rows"),
+    "a dict": ({0: 1.0}, "dtype object"),
+    "a set": ({1.0}, "dtype object"),
+    "masked": (masked(np.ones(40)), "masked"),
+}
+SOME_VALUES = {
+    kind: NO_VALUES[kind] for kind in ("None", "empty", "words", "NaN", "ragged", "masked")
+}
+NO_FLAGS = {
+    "None": (None, "dtype object"),
+    "integers": (FLAGS.astype(int), "dtype int64"),
+    "too few": (FLAGS[:3], "shape (3,)"),
+    "ragged": ([[True], [True, False]], "unequal rows"),
+    "masked": (masked(FLAGS), "masked"),
+}
+ONE_KIND = {"all": (VALUES > -1, "40 True of 40"), "none": (VALUES < -1, "0 True of 40")}
+NO_COST = (0, -1, NAN, INF, "1", None, True)
+quantile, conformal, tail = thresholds.quantile, thresholds.conformal, thresholds.tail
+cheapest, p_values = thresholds.cheapest, thresholds.p_values
+benjamini_hochberg = thresholds.benjamini_hochberg
+THRESHOLDS: Cases = {
+    **kinds("quantile", NO_VALUES, lambda v: quantile(v, 0.1), "scores ", "expected"),
+    **kinds("conformal", SOME_VALUES, lambda v: conformal(v, 0.1), "scores ", "expected"),
+    **kinds("tail", SOME_VALUES, lambda v: tail(v, 0.01), "scores ", "expected"),
+    **kinds("cheapest", SOME_VALUES, lambda v: cheapest(v, FLAGS, 0.1), "scores ", "expected"),
+    **kinds("p_values", SOME_VALUES, lambda v: p_values(VALUES, v), "scores ", "expected"),
+    **kinds("p_values by", NO_VALUES, lambda v: p_values(v, VALUES), "calibration ", "expected"),
+    **kinds("benjamini_hochberg", SOME_VALUES, lambda v: benjamini_hochberg(v, 0.1), "p_values "),
+    **each("quantile", "false_alarm_rate", NO_RATE, lambda v: quantile(VALUES, v), "0 and 1"),
+    **each("conformal", "false_alarm_rate", NO_RATE, lambda v: conformal(VALUES, v), "0 and 1"),
+    **each("tail", "false_alarm_rate", NO_RATE, lambda v: tail(VALUES, v), "0 and 1"),
+    **each("tail", "tail_share", NO_RATE, lambda v: tail(VALUES, 0.01, v), "0 and 1"),
+    **each("cheapest", "prevalence", NO_RATE, lambda v: cheapest(VALUES, FLAGS, v), "0 and 1"),
+    **each("b_h", "level", NO_RATE, lambda v: benjamini_hochberg(VALUES / 40, v), "0 and 1"),
+    **each(
+        "cheapest",
+        "false_alarm_cost",
+        NO_COST,
+        lambda v: cheapest(VALUES, FLAGS, 0.1, v),
+        "positive",
+    ),
+    **each(
+        "cheapest", "miss_cost", NO_COST, lambda v: cheapest(VALUES, FLAGS, 0.1, 1, v), "positive"
+    ),
+    **kinds(
+        "cheapest: is_anomaly",
+        {**NO_FLAGS, **ONE_KIND},
+        lambda v: cheapest(VALUES, v, 0.1),
+        "is_anomaly ",
+        "expected",
+    ),
+    "tail: a rate above the share": (
+        lambda: tail(VALUES, 0.5),
+        ("false_alarm_rate is 0.5", "expected at most tail_share"),
+    ),
+    "tail: few scores": (lambda: tail(VALUES, 0.01), ("40 values", "expected 10")),
+    "tail: equal scores": (lambda: tail(np.ones(500), 0.01), ("500 values", "expected 10")),
+    "conformal: few scores": (lambda: conformal(VALUES, 0.001), ("40 values", "expected 999")),
+    "p_values: one of the classes": (
+        lambda: p_values(VALUES, VALUES, classes=FLAGS),
+        ("calibration_classes is None", "expected both"),
+    ),
+    "p_values: the other one": (
+        lambda: p_values(VALUES, VALUES, FLAGS),
+        ("classes is None", "expected both"),
+    ),
+    "p_values: too few classes": (
+        lambda: p_values(VALUES, VALUES, FLAGS, FLAGS[:3]),
+        ("classes has shape (3,)", "expected (40,)"),
+    ),
+    "p_values: unknown classes": (
+        lambda: p_values(VALUES, VALUES, np.zeros(40, int), np.ones(40, int)),
+        ("classes has [1]", "expected classes with calibration scores"),
+    ),
+    "p_values: classes of NaN": (
+        lambda: p_values(VALUES, VALUES, np.full(40, NAN), np.full(40, NAN)),
+        ("classes", "expected"),
+    ),
+    "p_values: ragged classes": (
+        lambda: p_values(VALUES, VALUES, [[1], [1, 2]], FLAGS),
+        ("calibration_classes", "unequal rows"),
+    ),
+    "benjamini_hochberg: above 1": (
+        lambda: benjamini_hochberg(VALUES, 0.1),
+        ("p_values has values in 0..39", "expected 0..1"),
+    ),
+}
+
+
+# Data
+
+
+@functools.cache
+def files() -> SimpleNamespace:
+    """A small data set, and files that are none."""
+    keep = tempfile.TemporaryDirectory()
+    folder = Path(keep.name)
+    it = SimpleNamespace(keep=keep, folder=folder, npz=folder / "a.npz", text=folder / "text.npz")
+    classes = np.arange(40) % 3
+    np.savez(it.npz, x_train=pictures(), y_train=classes, x_test=pictures(), y_test=classes)
+    it.text.write_text("no archive")
+    it.picture, it.other = folder / "a.png", folder / "b.png"
+    keras.utils.save_img(it.picture, pictures()[0])
+    keras.utils.save_img(it.other, pictures(1, (5, 5, 1))[0])
+    return it
+
+
+def one_class(**arguments) -> data.Split:
+    return data.one_class(**{"name": files().npz, **arguments})
+
+
+def multi_class(**arguments) -> data.Split:
+    return data.multi_class(**{"name": files().npz, **arguments})
+
+
+NO_SHARE = (0, 1, -0.1, 2, NAN, "0.2", None, True, [0.1])
+NO_NAMES = (None, 3, "", "cifar", ["mnist-5k"], b"mnist-5k", Path("digits.csv"))
+NO_CLASS = {
+    repr(value): (value, "is ")
+    for value in ("a", 99, -1, 1.5, NAN, True, [], [0, "a"], [[0], [1, 2]], {0}, object)
+}
+NO_IMAGES = {
+    "None": (None, "dtype object"),
+    "a string": ("x", "dtype <U1"),
+    "a number": (3.0, "shape ()"),
+    "an empty list": ([], "empty"),
+    "one grey picture": (pictures()[0, ..., 0], "shape (4, 4)"),
+    "one picture": (pictures()[0], "shape (4, 4, 1)"),
+    "a video": (pictures()[None], "shape (1, 40, 4, 4, 1)"),
+    "two sizes": ([pictures(1), pictures(1, (5, 5, 1))], "differ in shape"),
+    "ragged": ([[1.0], [1.0, 2.0]], "differ in shape"),
+    "int64": (np.ones((3, 8, 8), int), "dtype int64"),
+    "complex": (np.ones((3, 8, 8), "complex64"), "dtype complex64"),
+    "objects": (np.ones((3, 8, 8), object), "dtype object"),
+    "dates": (np.zeros((3, 8, 8), "datetime64[s]"), "dtype datetime64[s]"),
+    "masked": (masked(pictures()), "masked"),
+    "NaN": (nan(NAN), "NaN or infinite"),
+    "infinity": (nan(INF), "NaN or infinite"),
+    "levels": (255 * pictures(), "divide by 255"),
+    "negative": (nan(-0.1), "values in -0.1"),
+    "no pixels": (np.ones((3, 0, 8)), "empty"),
+    "a dict": ({"x": pictures()}, "dtype object"),
+    "a set": (set(), "dtype object"),
+}
+NO_PATHS = {
+    "None": (lambda it: None, "paths is None; expected a list"),
+    "one path": (lambda it: str(it.picture), "expected a list"),
+    "a Path": (lambda it: it.picture, "expected a list"),
+    "none": (lambda it: [], "paths is []; expected a list"),
+    "a generator": (lambda it: it.folder.glob("*.png"), "expected a list"),
+    "a set": (lambda it: {it.picture}, "expected a list"),
+    "a number": (lambda it: [3], "paths[0] is 3; expected a str or a Path"),
+    "None in a list": (lambda it: [it.picture, None], "paths[1] is None; expected"),
+    "text": (lambda it: [it.text], "text.npz"),
+    "a folder": (lambda it: [it.folder], "expected a PNG or JPEG"),
+    "another size": (lambda it: [it.picture, it.other], "5 pixels high and 5 wide; expected 4"),
+}
+DATA: Cases = {
+    **kinds("one_class: normal", NO_CLASS, lambda v: one_class(normal=v), "normal is ", "expected"),
+    **kinds("one_class: anomaly", NO_CLASS, lambda v: one_class(anomaly=v), "anomaly is "),
+    **kinds("multi_class: normal", NO_CLASS, lambda v: multi_class(normal=v), "normal is "),
+    **kinds("multi_class: anomaly", NO_CLASS, lambda v: multi_class(anomaly=v), "anomaly is "),
+    **each("one_class", "seed", (*NO_SEED, None), lambda v: one_class(seed=v), "whole number"),
+    **each("multi_class", "seed", (*NO_SEED, None), lambda v: multi_class(seed=v), "whole number"),
+    **each("one_class", "calibration", NO_SHARE, lambda v: one_class(calibration=v), "shares"),
+    **each("one_class", "validation", NO_SHARE, lambda v: one_class(validation=v), "shares"),
+    **each("one_class", "name", NO_NAMES, lambda v: one_class(name=v), "mnist-5k"),
+    **each("load", "name", NO_NAMES, data.load, "mnist-5k"),
+    "load: text": (lambda: data.load(files().text), ("text.npz", "cannot be read")),
+    "one_class: normal None and no anomaly": (
+        lambda: one_class(normal=None),
+        ("normal is [0, 1, 2] and anomaly is []", "expected one class or more of each"),
+    ),
+    "one_class: both": (lambda: one_class(normal=1, anomaly=[1, 2]), ("[1] cannot be both",)),
+    "multi_class: all anomalous": (
+        lambda: multi_class(anomaly=[0, 1, 2]),
+        ("normal is []", "expected one class or more of each"),
+    ),
+    "one_class: shares of no image": (
+        lambda: one_class(validation=0.001),
+        ("the validation part has no image", "expected more images or other shares"),
+    ),
+    **kinds("as_images", NO_IMAGES, data.as_images, "images ", "expected"),
+    **kinds("read_images: paths", NO_PATHS, lambda make: data.read_images(make(files()))),
+    **each(
+        "read_images",
+        "channels",
+        (0, 2, 4, 1.5, "3", None, True, [1]),
+        lambda v: data.read_images([files().picture], v),
+    ),
+}
+
+
+# Training
+
+
+@functools.cache
+def small() -> VAE:
+    return VAE(**SIZES)
+
+
+def train(x=None, model=None, optimizer=None, epochs=1) -> None:
+    optimizer = keras.optimizers.SGD() if optimizer is None else optimizer
+    x = dataset(pictures()) if x is None else x
+    training.train_vae(small() if model is None else model, x, optimizer, epochs, verbose=0)
+
+
+def step(x=None, model=None, optimizer=None) -> None:
+    optimizer = keras.optimizers.SGD() if optimizer is None else optimizer
+    x = pictures() if x is None else x
+    training.train_step(small() if model is None else model, x, optimizer)
+
+
+def resume(folder="backup", seed=0) -> training.Resume:
+    return training.Resume(files().folder / folder if folder == "backup" else folder, seed)
+
+
+NO_DATASETS = {
+    "an array": (pictures, "ndarray"),
+    "a list": (lambda: [pictures()], "list"),
+    "a string": (lambda: "x", "str"),
+    "a generator": (lambda: iter([pictures()]), "iterator"),
+    "a PyDataset": (lambda: Batches([pictures()]), "Batches"),
+    "pairs": (lambda: dataset(pictures(), np.zeros(40)), "x alone"),
+    "dicts": (lambda: dataset({"x": pictures()}), "x alone"),
+    "unbatched": (lambda: tf.data.Dataset.from_tensor_slices(pictures()), "(4, 4, 1)"),
+    "another size": (lambda: dataset(pictures(40, (5, 5, 1))), "(None, 5, 5, 1)"),
+    "integers": (lambda: dataset(np.ones((40, 4, 4, 1), int)), "int64"),
+    "NaN": (lambda: dataset(nan(NAN)), "NaN or infinite"),
+    "above 1": (lambda: dataset(nan(1.5)), "values in"),
+    "endless": (lambda: dataset(pictures()).repeat(), "for ever"),
+    "no batch": (lambda: dataset(pictures()).take(0), "no batch"),
+    "nothing left": (lambda: dataset(pictures()).filter(lambda x: False), "no batch"),
+}
+NO_VAES = {
+    "a string": (lambda: "vae", "model is a str"),
+    "Keras": (lambda: small().encoder, "model is a Functional"),
+    "with labels": (lambda: ConditionalVAE(2, **SIZES), "model is a ConditionalVAE"),
+    "a class": (lambda: VAE, "model is a type"),
+}
+NO_OPTIMIZER = ("adam", 3, keras.optimizers.Adam, 0.001)
+NO_EXAMPLES = {
+    "None": (None, "x is None"),
+    "a string": ("x", "x is 'x'"),
+    "a list": ([1.0], "x is [1.0]"),
+    "empty": (pictures(0), "x is array([]"),
+    "a scalar": (np.float32(1), "x is np.float32(1.0)"),
+    "masked": (masked(pictures()), "x is masked_array("),
+}
+TRAINING: Cases = {
+    **kinds("train_vae", NO_DATASETS, lambda make: train(make()), "dataset ", "expected"),
+    **kinds("train_vae: model", NO_VAES, lambda make: train(model=make()), "expected a VAE"),
+    **each("train_vae", "optimizer", NO_OPTIMIZER, lambda v: train(optimizer=v), "Adam()"),
+    **each("train_vae", "epochs", NO_COUNT, lambda v: train(epochs=v), "whole number"),
+    "train_step: a list": (lambda: step([1.0]), ("x is a list", "expected")),
+    "train_step: NaN": (lambda: step(nan(NAN)), ("x contains NaN", "expected")),
+    "train_step: another size": (lambda: step(pictures()[:, 0]), ("x has shape", "expected")),
+    "train_step: a string as model": (lambda: step(model="a"), ("model is a str", "expected")),
+    **each("train_step", "optimizer", NO_OPTIMIZER, lambda v: step(optimizer=v)),
+    **each("KLWarmUp", "epochs", NO_COUNT, training.KLWarmUp, "whole number"),
+    **each(
+        "KLWarmUp",
+        "beta",
+        (-1, NAN, INF, "1", True, [1]),
+        lambda v: training.KLWarmUp(2, v),
+        "finite",
+    ),
+    **each("Resume", "seed", (*NO_SEED, None), lambda v: resume(seed=v), "whole number"),
+    **each("Resume", "folder", (3, "", ["a"], b"a", None), resume, "a path"),
+    "Resume: a file": (lambda: resume(Path(__file__)), ("folder is ", "expected a path")),
+    **each(
+        "batches",
+        "batch_size",
+        NO_COUNT,
+        lambda v: resume().batches(pictures(), v),
+        "whole number",
+    ),
+    **kinds("batches", NO_EXAMPLES, lambda x: resume().batches(x), "expected an array"),
+}
+
+# Figures and records
+
+NO_PICTURES = {
+    "None": (None, "shape ()"),
+    "a string": ("x", "shape ()"),
+    "empty": ([], "shape (0,)"),
+    "one picture": (np.ones((4, 4)), "shape (4, 4)"),
+    "two channels": (pictures(3, (4, 4, 2)), "shape (3, 4, 4, 2)"),
+    "five channels": (pictures(3, (4, 4, 5)), "shape (3, 4, 4, 5)"),
+    "a video": (pictures()[None], "shape (1, 40, 4, 4, 1)"),
+    "words": (np.full((3, 4, 4), "a"), "dtype <U1"),
+    "objects": (np.full((3, 4, 4), None), "dtype object"),
+    "complex": (np.ones((3, 4, 4), "complex64"), "dtype complex64"),
+    "dates": (np.zeros((3, 4, 4), "datetime64[s]"), "dtype datetime64[s]"),
+    "two sizes": ([np.ones((4, 4)), np.ones((5, 5))], "images "),
+    "no pixels": (np.ones((3, 0, 4)), "shape (3, 0, 4)"),
+}
+TO_DRAW = {
+    "None": (None, "shape ()"),
+    "too few": (VALUES[:3], "shape (3,)"),
+    "a table": (np.ones((40, 2)), "shape (40, 2)"),
+    **{kind: NO_VALUES[kind] for kind in ("complex", "objects", "NaN", "masked")},
+    "ragged": ([[1.0], [1.0, 2.0]], "scores "),
+    "words": (np.array(["a"] * 40), "dtype <U1"),
+}
+WORDS = {
+    "titles": (["a"], 3, "a", [], object),
+    "colors": (["red"], 3, "red", ["red", "nonsense", "blue"]),
+    "vmin": ("a", NAN, [1]),
+    "vmax": ("a", NAN, [1]),
+}
+NO_NAME = ("nonsense", None, 3, "", [], ["latent"], "../published")
+FIGURES: Cases = {
+    **kinds("image_grid", NO_PICTURES, plots.image_grid, "images ", "expected"),
+    **each("image_grid", "columns", NO_COUNT, lambda v: plots.image_grid(pictures(3), v)),
+    **{
+        f"image_grid: {name} {value!r}": (
+            functools.partial(plots.image_grid, pictures(3), **{"titles": "abc", name: value}),
+            (f"{name} ", "expected"),
+        )
+        for name, values in WORDS.items()
+        for value in values
+    },
+    **kinds(
+        "score_histogram: scores",
+        TO_DRAW,
+        lambda v: plots.score_histogram(v, FLAGS),
+        "scores ",
+        "expected",
+    ),
+    **kinds(
+        "score_histogram: is_anomaly",
+        {**NO_FLAGS, "None": (None, "shape ()"), "ragged": ([[True], [True, False]], "")},
+        lambda v: plots.score_histogram(VALUES, v),
+        "is_anomaly ",
+        "expected",
+    ),
+    **each(
+        "score_histogram",
+        "threshold",
+        (NAN, INF, "a", [1.0, 2.0], True),
+        lambda v: plots.score_histogram(VALUES, FLAGS, v),
+    ),
+    **each(
+        "score_histogram",
+        "bins",
+        NO_COUNT,
+        lambda v: plots.score_histogram(VALUES, FLAGS, bins=v),
+    ),
+    **each("show", "figure", NO_NAME, live.show, "one of"),
+    **kinds(
+        "LiveFigure", {repr(v): (v, repr(v)) for v in NO_NAME}, live.LiveFigure, "expected one of"
+    ),
+    **each("measured", "name", NO_NAME, records.measured, "one of"),
+}
+ALL = {**THRESHOLDS, **DATA, **TRAINING, **FIGURES}
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_is_told(complains, name):
+    call, words = ALL[name]
+    complains(call, *words)
+
+
+@pytest.mark.parametrize("act", [data.load, data.one_class], ids=["load", "one_class"])
+def test_a_data_set_that_is_not_there(act):
+    with pytest.raises((ValueError, FileNotFoundError), match=r"nothing\.npz"):
+        act(files().folder / "nothing.npz")

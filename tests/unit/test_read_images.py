@@ -1,0 +1,222 @@
+"""Picture files of every kind are read alike; what is no picture, or another size, is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vae_lib import data
+
+LEVELS = np.arange(0, 250, 5, dtype="uint8").reshape(5, 10)
+COLOURS = np.random.RandomState(0).randint(0, 256, (5, 10, 3)).astype("uint8")
+GREY, COLOUR = Image.fromarray(LEVELS), Image.fromarray(COLOURS)
+LUMINANCE = COLOURS @ np.array([0.299, 0.587, 0.114])  # ITU-R 601
+PALETTE = GREY.convert("P")
+RIGHT_AND_UP = Image.Exif()
+RIGHT_AND_UP[0x0112] = 6  # to be shown upright, turn it by a quarter clockwise
+
+
+@pytest.fixture
+def save(tmp_path):
+    """Write a picture and return its path."""
+
+    def write(picture: Image.Image, name: str = "a.png", **options) -> Path:
+        picture.save(tmp_path / name, **options)
+        return tmp_path / name
+
+    return write
+
+
+def opaque(picture: Image.Image, mode: str) -> Image.Image:
+    """The picture with an alpha channel that hides nothing."""
+    whole = picture.convert(mode)
+    whole.putalpha(255)
+    return whole
+
+
+@pytest.mark.parametrize(
+    ("picture", "levels"),
+    [
+        (GREY, LEVELS),
+        (GREY.point(lambda level: 255 * (level > 99), mode="1"), 255 * (LEVELS > 99)),
+        (opaque(GREY, "LA"), LEVELS),
+        (PALETTE, LEVELS),
+        (GREY.convert("RGB"), LEVELS),
+        (opaque(COLOUR, "RGBA"), LUMINANCE),
+        (COLOUR, LUMINANCE),
+        (COLOUR.quantize(256), LUMINANCE),
+    ],
+    ids=["L", "1", "LA", "P of grey", "RGB of grey", "RGBA", "RGB", "P"],
+)
+def test_one_channel_is_the_luminance(save, picture, levels):
+    path = save(picture)
+    assert Image.open(path).mode == picture.mode
+    made = data.read_images([path])
+    assert made.dtype == np.float32 and made.shape == (1, 5, 10, 1)
+    np.testing.assert_allclose(made[0, ..., 0] * 255, levels, atol=0.51)  # it is rounded to a level
+
+
+@pytest.mark.parametrize(
+    ("picture", "levels"),
+    [
+        (GREY, LEVELS[..., None].repeat(3, axis=2)),
+        (PALETTE, LEVELS[..., None].repeat(3, axis=2)),
+        (COLOUR, COLOURS),
+        (opaque(COLOUR, "RGBA"), COLOURS),
+        (COLOUR.quantize(256), COLOURS),
+    ],
+    ids=["L", "P of grey", "RGB", "RGBA", "P"],
+)
+def test_three_channels_are_the_colours(save, picture, levels):
+    made = data.read_images([save(picture)], channels=3)
+    assert made.dtype == np.float32 and made.shape == (1, 5, 10, 3)
+    np.testing.assert_allclose(made[0] * 255, levels, atol=1e-4)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_grey_of_16_bits_keeps_its_depth(save, channels):
+    levels = np.arange(0, 65536, 1337, dtype="uint16")[:48].reshape(6, 8)
+    made = data.read_images([save(Image.fromarray(levels))], channels)
+    assert made.shape == (1, 6, 8, channels)
+    for channel in range(channels):
+        np.testing.assert_allclose(made[0, ..., channel] * 65535, levels, rtol=1e-6)
+
+
+def test_files_of_8_and_16_bits_have_one_scale(save):
+    white = save(Image.new("L", (4, 3), 255)), save(Image.new("I;16", (4, 3), 65535), "b.png")
+    assert (data.read_images(white) == 1).all()
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_jpeg(save, mode, channels):
+    smooth = Image.linear_gradient("L").resize((24, 16))
+    path = save(smooth.convert(mode), "a.jpg", quality=98)
+    assert Image.open(path).mode == mode
+    made = data.read_images([path], channels)
+    assert made.shape == (1, 16, 24, channels)
+    expected = np.asarray(smooth)[..., None] / 255
+    np.testing.assert_allclose(made[0], expected.repeat(channels, axis=2), atol=0.02)
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.jpg"])
+def test_a_photograph_stands_upright(save, name):
+    top_dark = Image.fromarray(
+        np.repeat([[0], [255]], 8, axis=0).repeat(24, axis=1).astype("uint8")
+    )
+    made = data.read_images([save(top_dark, name, exif=RIGHT_AND_UP)])
+    assert made.shape == (1, 24, 16, 1)
+    assert made[:, :, :7].min() > 0.9 and made[:, :, 9:].max() < 0.1
+
+
+def test_the_order_is_that_of_the_paths(save):
+    paths = [save(Image.new("L", (4, 3), level), f"{level}.png") for level in (9, 0, 255)]
+    made = data.read_images([str(paths[0]), *paths[1:]])
+    np.testing.assert_allclose(made[:, 0, 0, 0] * 255, [9, 0, 255], rtol=1e-6)
+
+
+def half_clear(mode: str) -> Image.Image:
+    """Its last pixel can be seen through."""
+    picture = opaque(COLOUR, mode)
+    picture.putpixel((9, 4), (*picture.getpixel((9, 4))[:-1], 254))
+    return picture
+
+
+@pytest.mark.parametrize(
+    ("picture", "options"),
+    [
+        (half_clear("LA"), {}),
+        (half_clear("RGBA"), {}),
+        (PALETTE, {"transparency": 245}),
+        (PALETTE, {"transparency": bytes([255] * 245 + [254])}),
+        (GREY, {"transparency": 245}),
+        (GREY.point(lambda level: 255 * (level > 99), mode="1"), {"transparency": 0}),
+        (COLOUR, {"transparency": COLOUR.getpixel((9, 4))}),
+        (Image.new("I;16", (10, 5), 700), {"transparency": 700}),
+    ],
+    ids=["LA", "RGBA", "P", "P in bytes", "L", "1", "RGB", "I;16"],
+)
+def test_what_can_be_seen_through_is_refused(save, complains, picture, options):
+    path = save(picture, **options)
+    complains(lambda: data.read_images([path]), path, "transparent", "expected none")
+
+
+@pytest.mark.parametrize(
+    ("picture", "options"),
+    [
+        (PALETTE, {"transparency": 1}),
+        (PALETTE, {"transparency": bytes([255] * 246)}),
+        (GREY, {"transparency": 1}),
+        (Image.new("I;16", (10, 5), 700), {"transparency": 701}),
+    ],
+    ids=["P", "P in bytes", "L", "I;16"],
+)
+@pytest.mark.filterwarnings("error")
+def test_a_transparent_colour_that_no_pixel_has_hides_nothing(save, picture, options):
+    np.testing.assert_array_equal(
+        data.read_images([save(picture, "a.png", **options)]),
+        data.read_images([save(picture, "b.png")]),
+    )
+
+
+def test_the_first_file_of_another_size_is_named(save, complains):
+    sizes = [(10, 5), (10, 5), (5, 10), (9, 9)]
+    paths = [save(Image.new("L", size), f"{i}.png") for i, size in enumerate(sizes)]
+    words = [paths[2], "10 pixels high and 5 wide", "expected 5 high and 10 wide", paths[0]]
+    complains(lambda: data.read_images(paths), *words)
+
+
+def _missing(path):
+    path.unlink()
+
+
+def _folder(path):
+    path.unlink()
+    path.mkdir()
+
+
+def _empty(path):
+    path.write_bytes(b"")
+
+
+def _text(path):
+    path.write_text("no picture")
+
+
+def _cut_off(path):
+    path.write_bytes(path.read_bytes()[:-40])
+
+
+def _gif(path):
+    GREY.save(path, "GIF")
+
+
+@pytest.mark.parametrize("spoil", [_missing, _folder, _empty, _text, _cut_off, _gif])
+@pytest.mark.parametrize("name", ["b.png", "b.jpg"])
+def test_what_is_no_whole_picture_is_named(save, complains, name, spoil):
+    paths = save(COLOUR), save(COLOUR, name)
+    spoil(paths[1])
+    complains(lambda: data.read_images(paths), paths[1], "cannot be read", "expected a PNG or JPEG")
+
+
+@pytest.mark.parametrize(
+    "paths", ["a.png", b"a.png", Path("a.png"), [], (), None, 3, Path().glob("*.png")]
+)
+def test_paths_are_a_list(complains, paths):
+    words = [f"paths is {paths!r}", "expected a list of one path or more", "sorted(folder.glob("]
+    complains(lambda: data.read_images(paths), *words)
+
+
+@pytest.mark.parametrize("path", [3, None, b"a.png", ["a.png"]])
+def test_each_path_is_one(save, complains, path):
+    words = [f"paths[1] is {path!r}", "expected a str or a Path"]
+    complains(lambda: data.read_images([save(GREY), path]), *words)
+
+
+@pytest.mark.parametrize("channels", [0, 2, 4, True, 1.0, "1", None, [1, 3]])
+def test_channels_are_one_or_three(save, complains, channels):
+    words = [f"channels is {channels!r}", "expected 1 or 3"]
+    complains(lambda: data.read_images([save(GREY)], channels), *words)
