@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -16,7 +17,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from .checks import check_array, check_input, check_weights
+from .checks import check_input, check_values, check_weights
+
+_NONE = object()
 
 
 class Form(NamedTuple):
@@ -37,6 +40,13 @@ def checked(x, form: Form):
     if isinstance(x, tf.data.Dataset):
         _check_spec(x, form)
         return mapped(x, functools.partial(_assert_values, form))
+    if isinstance(x, keras.utils.PyDataset) and x.num_batches == 0:
+        raise ValueError(f"{form.name} is empty; expected at least one batch")
+    if isinstance(x, Iterator):  # look at the first batch, since Keras cannot do without one
+        first = next(x, _NONE)
+        if first is _NONE:
+            raise ValueError(f"{form.name} is empty; expected at least one batch")
+        x = itertools.chain([first], x)
     if is_stream(x):
         return mapped(x, functools.partial(_check_batch, form))
     check_input(x, *form)
@@ -59,7 +69,7 @@ def arrays(x, form: Form) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
     Raises a ValueError for a data set without an end, and for one without a batch.
     """
     if not is_stream(x):
-        check_input(x, *form)
+        check_values(x, *form)
         yield np.asarray(x), None
         return
     length = 0
@@ -133,9 +143,15 @@ def _assert_values(form: Form, x, *rest):
     return (x, *rest) if rest else x
 
 
-def _check_batch(form: Form, x, *rest):
+def _check_batch(form: Form, *batch):
     """A batch of NumPy arrays or tensors, as it came."""
-    check_array(x, *form)
+    if not 1 <= len(batch) <= 3:
+        expected = "expected x, (x, y) or (x, y, sample_weight)"
+        raise ValueError(
+            f"{form.name} has a batch {batch if not batch else len(batch)}; {expected}"
+        )
+    x, *rest = batch
+    check_values(x, *form)
     if len(rest) > 1 and rest[1] is not None:
         check_weights(rest[1], len(x))
     return (x, *rest) if rest else x

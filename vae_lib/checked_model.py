@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import numbers
 
 import keras
 import numpy as np
 
 from . import batches
-from .checks import check_weights
+from .checks import check_count, check_values, check_weights
 
 
 class CheckedModel(keras.Model):
@@ -38,6 +40,7 @@ class CheckedModel(keras.Model):
         """As in Keras."""
         x, y = self._checked(x), _target(x, y, sample_weight)
         if isinstance(validation_data, (tuple, list)):
+            check_parts(validation_data)
             x_val, y_val, weight = keras.utils.unpack_x_y_sample_weight(tuple(validation_data))
             x_val = self._checked(x_val, "validation_data")
             validation_data = (x_val, _target(x_val, y_val, weight), weight)
@@ -47,33 +50,89 @@ class CheckedModel(keras.Model):
             x, y, validation_data=validation_data, sample_weight=sample_weight, **kwargs
         )
 
-    def evaluate(self, x=None, y=None, *, sample_weight=None, **kwargs):
+    def evaluate(self, x=None, y=None, *, sample_weight=None, callbacks=None, **kwargs):
         """As in Keras; one-sample estimates of the terms, with the same noise in every batch.
 
         Two calls agree exactly; compare models at the same `batch_size`.
         """
         if not kwargs.get("_use_cached_eval_dataset"):  # `fit` has looked at its validation data
             x, y = self._checked(x), _target(x, y, sample_weight)
-        with batches.plain_errors():
-            return super().evaluate(x, y, sample_weight=sample_weight, **kwargs)
+        with _told(kwargs):
+            watched = _watched(callbacks)
+            return super().evaluate(x, y, sample_weight=sample_weight, callbacks=watched, **kwargs)
 
     def predict(self, x, *args, **kwargs):
         """As in Keras; reconstructions E[x given z] at the posterior mean, in the shape of x."""
-        with batches.plain_errors():
+        with _told(kwargs):
             return super().predict(self._checked(x), *args, **kwargs)
 
     def _checked(self, x, name: str = "x"):
+        if not batches.is_stream(x):
+            check_values(x, *self.form(name))
         return batches.checked(x, self.form(name))
 
     def _fit(self, *args, callbacks=None, **kwargs):
-        if not isinstance(callbacks, keras.callbacks.CallbackList):
-            callbacks = [*keras.tree.flatten(callbacks or []), _Finite()]
+        with _told(kwargs):
+            return super().fit(*args, callbacks=_watched(callbacks), **kwargs)
+
+
+def check_parts(validation_data: tuple | list) -> None:
+    """x, y and sample_weight, of which the last two may be missing."""
+    if not 1 <= len(validation_data) <= 3:
+        expected = "expected (x,), (x, y) or (x, y, sample_weight)"
+        raise ValueError(f"validation_data has {len(validation_data)} parts; {expected}")
+
+
+@contextlib.contextmanager
+def _told(options: dict):
+    """Keras's options are looked at, and what its loops run into is a ValueError."""
+    for name, usual in (("batch_size", None), ("epochs", 1)):
+        if (value := options.get(name, usual)) is not None or name == "epochs":
+            check_count(name, value)
+    share = options.get("validation_split") or 0.0
+    if not (isinstance(share, numbers.Real) and 0 <= share < 1):
+        raise ValueError(f"validation_split is {share!r}; expected a number of at least 0, below 1")
+    try:
         with batches.plain_errors():
-            return super().fit(*args, callbacks=callbacks, **kwargs)
+            yield
+    except UnboundLocalError as error:  # of `predict`, which knows its outputs after a batch
+        raise ValueError("x is empty; expected at least one batch") from error
 
 
-class _Finite(keras.callbacks.Callback):
+def _watched(callbacks):
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        return callbacks
+    given = keras.tree.flatten(callbacks or [])
+    if not all(isinstance(one, keras.callbacks.Callback) for one in given):
+        raise ValueError(
+            f"callbacks is {callbacks!r}; expected objects of keras.callbacks.Callback"
+        )
+    return [*given, _Watch()]
+
+
+class _Watch(keras.callbacks.Callback):
+    """Ends `fit` and `evaluate` where no batch came, or the loss is no number."""
+
+    training = tested = False
+
+    def on_epoch_begin(self, epoch: int, logs=None) -> None:
+        self.training, self.tested = True, False
+
+    def on_test_begin(self, logs=None) -> None:
+        if self.training:  # the metrics are those of the epoch still
+            self._need_batches("x")
+
+    def on_test_end(self, logs=None) -> None:
+        self._need_batches("validation_data" if self.training else "x")
+        self.tested = True
+
+    def _need_batches(self, name: str) -> None:
+        if float(keras.ops.convert_to_numpy(self.model.reconstruction_mean.count)) == 0:
+            raise ValueError(f"{name} is empty; expected at least one batch")
+
     def on_epoch_end(self, epoch: int, logs=None) -> None:
+        if not self.tested:
+            self._need_batches("x")
         loss = (logs or {}).get("loss", 0.0)
         if not math.isfinite(loss):
             raise FloatingPointError(

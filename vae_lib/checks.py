@@ -32,6 +32,12 @@ def check_seed(name: str, value: object) -> None:
         raise ValueError(f"{name} is {value!r}; expected a whole number from 0 to 2**32 - 1")
 
 
+def check_path(path: object) -> None:
+    """path must be a file's name."""
+    if not (isinstance(path, (str, os.PathLike)) and str(path)):
+        raise ValueError(f"path is {path!r}; expected a file's name, a str or a Path")
+
+
 def check_process() -> None:
     """Raise a RuntimeError in a process that was forked after TensorFlow's first use: it hangs."""
     if _PROCESS["forked"]:
@@ -61,20 +67,25 @@ def check_sizes(data_shape: Sequence[int], latent_dim: int, hidden: Sequence[int
     return tuple(map(int, data_shape)), int(latent_dim), tuple(map(int, hidden))
 
 
+def plain_array(x, name: str) -> np.ndarray:
+    """x as an array, unless it has a mask or rows of unequal lengths."""
+    if isinstance(x, np.ma.MaskedArray):  # NumPy would drop the mask, and show what it hides
+        raise ValueError(f"{name} is a masked array; expected one without a mask")
+    try:
+        return np.asarray(x)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{name} cannot be read as an array ({error}); expected one") from error
+
+
 def check_array(x, data_shape: Sequence[int], unit_interval: bool, name: str = "x") -> None:
     """x must be finite floats of shape (n, *data_shape), within 0..1 if so asked."""
-    if isinstance(x, np.ma.MaskedArray):  # NumPy would drop the mask, and show what it hides
-        raise ValueError(f"{name} is a masked array; expected floats without a mask")
-    try:
-        x = np.asarray(x)
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"{name} cannot be read as an array: {error}") from error
+    x = plain_array(x, name)
     if x.shape[1:] != tuple(data_shape) or x.ndim == 0:
         expected = f"expected {('n', *data_shape)}, since data_shape is {tuple(data_shape)}"
         raise ValueError(f"{name} has shape {x.shape}; {expected}")
     if len(x) == 0:
         raise ValueError(f"{name} is empty; expected at least one example")
-    if not tf.as_dtype(x.dtype).is_floating:
+    if not (x.dtype.kind == "f" or x.dtype.name == "bfloat16"):
         advice = "data.as_images for images" if len(data_shape) == 3 else "x.astype('float32')"
         raise ValueError(f"{name} has dtype {x.dtype}; expected floats (see {advice})")
     low, high = float(x.min()), float(x.max())  # NaN and infinity survive min and max
@@ -91,15 +102,23 @@ def check_input(x, data_shape: tuple[int, ...], unit_interval: bool, name: str =
     if isinstance(x, keras.KerasTensor) or tf.is_symbolic_tensor(x):
         return  # only the layers can look at it
     check_process()
-    if not (tf.is_tensor(x) or hasattr(x, "__array__")):  # arrays, data frames
+    if not hasattr(x, "__array__"):  # arrays, dense tensors, data frames
         expected = f"expected floats of shape {('n', *data_shape)}"
         raise ValueError(f"{name} is a {type(x).__name__}; {expected}, as an array or in batches")
     check_array(x, data_shape, unit_interval, name)
 
 
+def check_values(x, data_shape: tuple[int, ...], unit_interval: bool, name: str = "x") -> None:
+    """x must be such an array, and no placeholder for one."""
+    if isinstance(x, keras.KerasTensor) or tf.is_symbolic_tensor(x):
+        expected = f"expected floats of shape {('n', *data_shape)}"
+        raise ValueError(f"{name} is a {type(x).__name__}; {expected}, which have values")
+    check_input(x, data_shape, unit_interval, name)
+
+
 def check_weights(weight, n: int, name: str = "sample_weight") -> None:
     """weight must be finite numbers (n,) of at least 0."""
-    weight = np.asarray(weight)
+    weight = plain_array(weight, name)
     if weight.shape not in ((n,), (n, 1)) or weight.dtype.kind not in "fiu":
         found = f"shape {weight.shape} and dtype {weight.dtype}"
         raise ValueError(f"{name} has {found}; expected ({n},) of numbers, one for each example")
@@ -120,7 +139,7 @@ def check_networks(encoder: keras.Model, decoder: keras.Model, data_shape, laten
             raise ValueError(f"{name} is a {kind}; expected a Keras model or layer")
         try:
             found = network(given)
-        except ValueError as error:
+        except Exception as error:  # layers fail in many ways
             raise ValueError(f"{name} does not take the shape {given.shape}: {error}") from error
         shapes = [out.shape for out in (found if isinstance(found, (list, tuple)) else [found])]
         if shapes != expected:

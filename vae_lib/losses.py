@@ -149,6 +149,15 @@ def _shape(name: str, term) -> tf.TensorShape:
     return tf.TensorShape(term.shape)
 
 
+def check_terms(mean, **others) -> None:
+    """Terms in the shape of mean, as far as it is known; numbers stand for all of their numbers."""
+    shape = _shape("mean", mean)
+    for name, term in others.items():
+        if (found := _shape(name, term)).rank != 0 and not found.is_compatible_with(shape):
+            told = f"mean has shape {shape} and {name} has shape {found}"
+            raise ValueError(f"{told}; expected one shape")
+
+
 def _check_rank(name: str, term) -> None:
     if _shape(name, term).rank == 0:
         raise ValueError(f"{name} has shape (); expected an array of floats, one row an example")

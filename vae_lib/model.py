@@ -17,8 +17,8 @@ from . import likelihoods, losses, networks
 from .batches import Form, checked, is_stream
 from .checked_model import CheckedModel
 from .checks import (
-    check_array,
     check_count,
+    check_input,
     check_networks,
     check_process,
     check_seed,
@@ -124,6 +124,7 @@ class VAE(CheckedModel):
 
         eps ~ N(0, I) is drawn by `seed`, or given in the shape of mean.
         """
+        losses.check_terms(mean, log_var=log_var, eps=0.0 if eps is None else eps)
         eps = self.draw(mean, seed) if eps is None else eps
         return mean + ops.exp(0.5 * log_var) * eps
 
@@ -134,8 +135,7 @@ class VAE(CheckedModel):
 
     def decode(self, z, apply_sigmoid: bool = False):
         """The likelihood's parameters (Bernoulli: logits), or E[x given z] with `apply_sigmoid`."""
-        if not (isinstance(z, keras.KerasTensor) or tf.is_symbolic_tensor(z)):
-            check_array(z, (self.latent_dim,), unit_interval=False, name="z")
+        check_input(z, (self.latent_dim,), unit_interval=False, name="z")
         parameters = ops.cast(self.decoder(z), self.variable_dtype)
         return self.likelihood.mean(parameters) if apply_sigmoid else parameters
 
@@ -144,8 +144,11 @@ class VAE(CheckedModel):
         if eps is None:
             if not tf.is_tensor(n):
                 check_count("n", n)
-            seed = self.noise if seed is None else seed
+            if seed is not None:
+                check_seed("seed", seed)
+            seed = self.noise if seed is None else int(seed)
             eps = keras.random.normal((n, self.latent_dim), dtype=self.variable_dtype, seed=seed)
+        check_input(eps, (self.latent_dim,), unit_interval=False, name="eps")
         return self.decode(eps, apply_sigmoid=True)
 
     def reconstruct(self, x):

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import math
@@ -183,8 +184,7 @@ class Resume(keras.callbacks.BackupAndRestore):
             return tf.random.experimental.stateless_shuffle(tf.range(len(x)), seed=seed)
 
         index = tf.data.Dataset.range(1).map(order).unbatch().batch(batch_size)
-        images = tf.constant(x)
-        return index.map(lambda i: tf.gather(images, i)).prefetch(1)
+        return index.map(functools.partial(tf.gather, tf.constant(x))).prefetch(1)
 
     def on_train_begin(self, logs=None):
         """Restore the last whole backup of this run, if there is one."""

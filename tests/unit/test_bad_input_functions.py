@@ -363,7 +363,7 @@ FIGURES: Cases = {
     **each("image_grid", "columns", NO_COUNT, lambda v: plots.image_grid(pictures(3), v)),
     **{
         f"image_grid: {name} {value!r}": (
-            functools.partial(plots.image_grid, pictures(3), **{"titles": "abc", name: value}),
+            functools.partial(plots.image_grid, pictures(3), **{"titles": ["a"] * 3, name: value}),
             (f"{name} ", "expected"),
         )
         for name, values in WORDS.items()

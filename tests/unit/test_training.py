@@ -394,16 +394,18 @@ def test_a_warm_up_goes_on_to_the_models_own_beta(tmp_path, first):
     same(again, weights)
 
 
-def test_what_comes_after_a_resumed_run_starts_at_its_first_epoch(tmp_path):
-    resumed(tmp_path / "a", cut(3))
-    for epochs in (5, 3):  # 3: all of them were done already
-        model, resume = small(), training.Resume(shutil.copytree(tmp_path / "a", tmp_path / "b"), 3)
-        model.compile(keras.optimizers.Adam(0.01), run_eagerly=True)
-        fit = lambda *callbacks, epochs, m=model, r=resume: m.fit(  # noqa: E731
-            r.batches(images(), 25), epochs=epochs, verbose=0, callbacks=[*callbacks]
-        )
-        assert len(fit(resume, epochs=epochs).epoch) == epochs - 3
-        assert fit(epochs=2).epoch == [0, 1]
+@pytest.mark.parametrize(
+    ("epochs", "others"), [(5, []), (3, []), (5, [cut(3, 1)])], ids=["more", "none", "cut again"]
+)
+def test_what_comes_after_a_resumed_run_starts_at_its_first_epoch(tmp_path, epochs, others):
+    resumed(tmp_path, cut(3))
+    model, resume = small(), training.Resume(tmp_path, seed=3)
+    model.compile(keras.optimizers.Adam(0.01), run_eagerly=True)
+    data = resume.batches(images(), 25)
+    with contextlib.suppress(Cut):
+        history = model.fit(data, epochs=epochs, verbose=0, callbacks=[resume, *others])
+        assert len(history.epoch) == epochs - 3
+    assert model.fit(data, epochs=2, verbose=0).epoch == [0, 1]
 
 
 def test_two_seeds_have_other_noise_and_another_order(tmp_path):

@@ -11,7 +11,8 @@ import tensorflow as tf
 from keras import layers, ops
 
 from .. import batches
-from ..checks import check_count, check_sizes, check_weights
+from ..checked_model import check_parts
+from ..checks import check_count, check_input, check_sizes, check_weights, plain_array
 from ..model import VAE, bounded
 from . import networks
 from .labels import check_labels
@@ -41,6 +42,7 @@ class Given:
 
     def decode(self, z, apply_sigmoid: bool = False):
         """The likelihood's parameters, or E[x given z, class] with `apply_sigmoid`."""
+        check_input(z, (self.latent_dim,), unit_interval=False, name="z")
         parameters = ops.cast(self.decoder(z, self._one_hot(z)), self.variable_dtype)
         return self.likelihood.mean(parameters) if apply_sigmoid else parameters
 
@@ -75,13 +77,21 @@ class ConditionalVAE(VAE):
         **kwargs,
     ):
         check_count("classes", classes)
-        if network not in ("conv", "dense"):
+        if not (isinstance(network, str) and network in ("conv", "dense")):
             raise ValueError(f"network is {network!r}; expected 'conv' or 'dense'")
         shape, latent_dim, layers_ = check_sizes(data_shape, latent_dim, hidden or ())
         sizes = {} if hidden is None else {"hidden": layers_}
         own, classes = (encoder is not None, decoder is not None), int(classes)
-        encoder = encoder or networks.encoder(network, shape, latent_dim, classes, sizes)
-        decoder = decoder or networks.decoder(network, shape, latent_dim, classes, sizes)
+        for name, given in (("encoder", encoder), ("decoder", decoder)):
+            if not (given is None or isinstance(given, keras.Layer)):
+                found = f"{name} is a {type(given).__name__}"
+                raise ValueError(f"{found}; expected a Keras model or layer")
+        encoder = (
+            encoder if own[0] else networks.encoder(network, shape, latent_dim, classes, sizes)
+        )
+        decoder = (
+            decoder if own[1] else networks.decoder(network, shape, latent_dim, classes, sizes)
+        )
         pair = {
             "encoder": networks.Conditioned(encoder, classes),
             "decoder": networks.Conditioned(decoder, classes),
@@ -93,19 +103,22 @@ class ConditionalVAE(VAE):
 
     def given(self, c: int) -> Given:
         """This model under class c, with the same weights."""
-        check_labels(np.asarray(c).reshape(-1), 1, self.classes, "c")
+        check_labels([c], 1, self.classes, "c")
         return self._given.setdefault(int(c), Given(self, int(c)))
 
     def encode(self, x, y=None):
         """mean and log-variance of q(z given x, y), each (n, latent_dim)."""
+        self._check(x)
         return self._at(x, y).encode(x)
 
     def decode(self, z, y=None, apply_sigmoid: bool = False):
         """The likelihood's parameters, or E[x given z, y] with `apply_sigmoid`."""
+        check_input(z, (self.latent_dim,), unit_interval=False, name="z")
         return self._at(z, y).decode(z, apply_sigmoid)
 
     def reconstruct(self, x, y=None):
         """E[x given z, y] at z = the posterior mean: deterministic, in the shape of x."""
+        self._check(x)
         return self._at(x, y).reconstruct(x)
 
     def sample(self, eps=None, n: int = 16, seed: int | None = None, classes=None):
@@ -113,14 +126,20 @@ class ConditionalVAE(VAE):
 
         Without `classes` the samples go through them in turn: 0, 1, 2, ...
         """
-        n = n if eps is None else len(eps)
-        y = np.arange(n) % self.classes if classes is None else np.asarray(classes)
+        if eps is None:
+            check_count("n", n)
+        else:
+            check_input(eps, (self.latent_dim,), unit_interval=False, name="eps")
+            n = len(eps)
+        y = np.arange(n) % self.classes if classes is None else plain_array(classes, "classes")
         y = np.full(n, y) if y.ndim == 0 else y
         check_labels(y, n, self.classes, "classes")
         return Given(self, y).sample(eps, n, seed)
 
     def call(self, inputs, training: bool = False):
         """One pass for inputs = (x, y): as in `VAE`."""
+        if not (isinstance(inputs, (tuple, list)) and len(inputs) == 2):
+            raise ValueError(f"inputs is a {type(inputs).__name__}; expected (x, y)")
         return self._at(*inputs)(inputs[0], training)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
@@ -140,6 +159,7 @@ class ConditionalVAE(VAE):
         """As in Keras; validation_data is (x, y), (x, y, weight) or batches of them."""
         x, y = self._pair(x, y)
         if isinstance(validation_data, (tuple, list)):
+            check_parts(validation_data)
             x_val, y_val, weight = keras.utils.unpack_x_y_sample_weight(tuple(validation_data))
             validation_data = (*self._pair(x_val, y_val, "validation_data"), weight)
         elif validation_data is not None:
@@ -195,9 +215,9 @@ def _paired(classes: int, name: str, *batch):
     if not tf.is_symbolic_tensor(y):
         check_labels(y, len(x), classes, f"y of {name}")
         return ((x, y), *batch[1:])
-    if not y.dtype.is_integer:
+    if not y.dtype.is_integer or y.shape.rank not in (None, 1):
         expected = f"expected integers in 0..{classes - 1}"
-        raise ValueError(f"{name} has labels of {y.dtype.name}; {expected}")
+        raise ValueError(f"{name} has labels of {y.dtype.name} {y.shape}; {expected}")
     valid = tf.reduce_all((y >= 0) & (y < classes))
     message = f"{name} has labels {{}}; expected integers in 0..{classes - 1}"
     with tf.control_dependencies(batches.asserted(valid, message, y)):

@@ -9,7 +9,7 @@ import tensorflow as tf
 from keras import ops
 
 from .. import losses
-from ..checks import check_count
+from ..checks import check_count, check_input, check_seed
 from ..model import VAE
 
 
@@ -46,6 +46,7 @@ class MixtureVAE(VAE):
 
     def log_prior(self, z):
         """log p(z) of the mixture, (n,), in nats."""
+        check_input(z, (self.latent_dim,), unit_interval=False, name="z")
         return ops.logsumexp(self._log_joint(z), axis=-1)
 
     def responsibilities(self, x):
@@ -57,12 +58,15 @@ class MixtureVAE(VAE):
         if eps is None:
             if not tf.is_tensor(n):
                 check_count("n", n)
-            noise = self.noise if seed is None else keras.random.SeedGenerator(seed)
+            if seed is not None:
+                check_seed("seed", seed)
+            noise = self.noise if seed is None else keras.random.SeedGenerator(int(seed))
             which = keras.random.categorical(self.prior_logits[None], n, seed=noise)[0]
             mean, log_var = (
                 ops.take(w, which, axis=0) for w in (self.prior_mean, self.prior_log_var)
             )
             eps = self.reparameterize(mean, log_var, seed=noise)
+        check_input(eps, (self.latent_dim,), unit_interval=False, name="eps")
         return self.decode(eps, apply_sigmoid=True)
 
     def kl(self, y_pred):

@@ -11,6 +11,7 @@ import numpy as np
 
 from .. import scores
 from ..batches import is_stream, whole
+from ..checks import check_path, plain_array
 from ..classes import ConditionalVAE, MixtureVAE, check_labels
 from ..data import Labelled
 from ..model import VAE
@@ -115,6 +116,10 @@ class AnomalyDetector:
                 stays as it was.
         """
         if isinstance(images, Labelled):
+            flags = plain_array(images.is_anomaly, "is_anomaly")
+            if flags.shape != (len(images.images),) or flags.dtype.kind not in "biu":
+                found = f"is_anomaly has shape {flags.shape} and dtype {flags.dtype}"
+                raise ValueError(f"{found}; expected ({len(images.images)},) of bool")
             if np.any(images.is_anomaly):
                 found = f"images has {int(np.sum(images.is_anomaly))} labelled anomalies"
                 raise ValueError(f"{found}; expected normal images only")
@@ -223,6 +228,7 @@ class AnomalyDetector:
         Of a model with parts of your own (encoder, decoder, likelihood, subclass) only the weights
         are written: see `load`.
         """
+        check_path(path)
         self._now.check_fresh([scores.fingerprint_of(model) for model, _ in self._now.views])
         archive.write(path, storage.content(self))
 
@@ -239,6 +245,7 @@ class AnomalyDetector:
             ValueError: a file that is not a detector, is damaged, edited or inconsistent, or was
                 written by a newer version of the library; parts of your own without `model`.
         """
+        check_path(path)
         try:
             return storage.restore(cls, archive.read(path), model)
         except OSError:

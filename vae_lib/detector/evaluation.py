@@ -76,7 +76,10 @@ def _figures(normal: np.ndarray, anomalous: np.ndarray, flag: Flag) -> list[floa
 
 
 def _labels(is_anomaly: np.ndarray, n: int) -> np.ndarray:
-    labels = np.asarray(is_anomaly)
+    try:
+        labels = np.asarray(is_anomaly)
+    except ValueError as error:
+        raise ValueError(f"is_anomaly has rows of unequal lengths; expected ({n},)") from error
     whole = labels.dtype.kind in "biu" and not np.ma.isMA(is_anomaly)
     if labels.shape != (n,) or not whole or not np.isin(labels, (0, 1)).all():
         found = f"is_anomaly has shape {labels.shape} and dtype {labels.dtype}"

@@ -54,11 +54,14 @@ class Score:
 
     def check_model(self, vae: VAE) -> None:
         """Raise a ValueError if the model has not what this score looks at."""
-        if not (hasattr(vae, "form") and hasattr(vae, "decode")):
+        if isinstance(vae, type) or not (hasattr(vae, "form") and hasattr(vae, "decode")):
             found = f"model is a {type(vae).__name__}"
             raise ValueError(f"{found}; expected a VAE, or a ConditionalVAE's given(c)")
         if hasattr(vae, "given"):
             raise ValueError("model is a ConditionalVAE; expected it under a class: given(c)")
+        if self.standard_prior and hasattr(vae, "log_prior"):
+            found = f"score is {self.label()}, which takes the prior for one standard normal"
+            raise ValueError(f"{found}; expected another one for a {type(vae).__name__}")
         if self.images_only and len(vae.data_shape) != 3:
             found = f"score is {self.label()}, which averages over neighbouring pixels"
             expected = "expected images (height, width, channels)"
@@ -92,15 +95,21 @@ class Score:
             raise ValueError(f"score is {self.label()}, which has to be fitted: call fit")
         parts, seen = [], first
         for batch, _ in arrays(images, vae.form("images")):
-            values, model = self._run(vae, batch, pixels)
+            try:
+                values, model = self._run(vae, batch, pixels)
+            except (ValueError, tf.errors.InvalidArgumentError) as error:
+                if not self.learned:
+                    raise
+                self._check_weights(fingerprint_of(vae))
+                found = f"score is {self.label()}, whose state does not fit the model"
+                raise ValueError(f"{found}; expected what `state` gives") from error
             self._check_finite(values, seen)
             parts.append(values)
             seen += len(values)
         if self.learned and self._model is None:  # what it learned came by `set_state`
             self._model = model
-        if self.learned and self._model != model:
-            found = f"score is {self.label()}, which was fitted on a model with other weights"
-            raise ValueError(f"{found}; call fit again, with this model")
+        if self.learned:
+            self._check_weights(model)
         return np.concatenate(parts), model
 
     def trace(self, vae: VAE) -> None:
@@ -108,17 +117,21 @@ class Score:
         self.check_model(vae)
         self._graph(vae, pixels=False)
 
+    def _check_weights(self, model: bytes) -> None:
+        if self._model not in (None, model):
+            found = f"score is {self.label()}, which was fitted on a model with other weights"
+            raise ValueError(f"{found}; call fit again, with this model")
+
     def label(self) -> str:
         """What messages call it."""
         return type(self).__name__ if self.name is None else repr(self.name)
 
     def arguments(self) -> dict:
         """What makes a score like this one, as JSON knows it."""
-        if not dataclasses.is_dataclass(self):
-            if type(self).__init__ is not object.__init__:
-                raise ValueError(f"score is a {self.label()}; expected a dataclass, or no __init__")
-            return {}
-        arguments = dataclasses.asdict(self)
+        own = vars(type(self))
+        if "__dataclass_fields__" not in own and "__init__" in own:
+            raise ValueError(f"score is a {self.label()}; expected a dataclass, or no __init__")
+        arguments = dataclasses.asdict(self) if dataclasses.is_dataclass(self) else {}
         return {k: v.item() if isinstance(v, np.generic) else v for k, v in arguments.items()}
 
     @property
@@ -134,10 +147,15 @@ class Score:
 
     def set_state(self, state: dict[str, np.ndarray]) -> None:
         """Take what another score of this kind has learned."""
+        if not isinstance(state, dict):
+            raise ValueError(f"state is a {type(state).__name__}; expected {list(self.learned)}")
         if missing := [name for name in self.learned if name not in state]:
             raise ValueError(f"state lacks {missing}; expected {list(self.learned)}")
         for name in self.learned:
-            value = np.asarray(state[name])
+            try:
+                value = np.asarray(state[name])
+            except ValueError:  # rows of unequal lengths
+                value = np.array(None)
             if value.dtype.kind not in "fiu" or not np.isfinite(value).all():
                 raise ValueError(f"state has a {name!r} that is not finite; expected numbers")
             setattr(self, name, tf.constant(value, "float32"))
@@ -220,6 +238,8 @@ def fingerprint(vae: VAE):
 
 def fingerprint_of(vae: VAE) -> bytes:
     """The digest of the weights as they are now."""
+    if isinstance(vae, type) or not (hasattr(vae, "form") and hasattr(vae, "decode")):
+        raise ValueError(f"model is a {type(vae).__name__}; expected a VAE")
     return fingerprint(vae).numpy().tobytes()
 
 

@@ -39,6 +39,9 @@ class LatentDistance(Score):
         """Mean and covariance of the features of normal images (n, *data_shape), n at least 2."""
         features = self.features(vae, self._normal(vae, images, fewest=2))
         features = ops.convert_to_numpy(features)
+        if not np.isfinite(features).all():
+            found = f"score is {self.label()}, and what it learns from is not finite"
+            raise ValueError(f"{found}; expected a model without NaN in its weights")
         estimate = LedoitWolf().fit(features.astype("float64"))
         root = np.linalg.cholesky(estimate.precision_ + 1e-9 * np.eye(features.shape[1]))
         self.set_state({"center": estimate.location_, "whitening": root})
