@@ -233,8 +233,8 @@ class VAE(CheckedModel):
 
 @ops.custom_gradient
 def bounded(log_var):
-    """log_var within what float32 can take the exp of; the gradient passes, so that it comes back.
+    """log_var below what float32 can no longer exp; the gradient passes, so that it comes back.
 
     Only inputs far from all training data reach the bound, and would give an infinite KL.
     """
-    return ops.clip(log_var, -LARGEST_LOG_VAR, LARGEST_LOG_VAR), lambda upstream: upstream
+    return ops.minimum(log_var, LARGEST_LOG_VAR), lambda upstream: upstream

@@ -751,7 +751,8 @@ def test_two_devices_train_as_one(tmp_path):
     for logs, expected in zip(two["logs"], one["logs"], strict=True):
         for name in TERMS:
             np.testing.assert_allclose(logs[name], expected[name], rtol=1e-5)
-    np.testing.assert_allclose(two["last"], one["last"], atol=1e-6)
+    # sums in another order: a dozen units in the last place of a float32, on some processors
+    np.testing.assert_allclose(two["last"], one["last"], rtol=2e-6, atol=1e-6)
     assert np.abs(np.subtract(one["last"], one["first"])).max() > 0.01
     assert one["logs"][1]["loss"] != one["logs"][0]["loss"]
     np.testing.assert_allclose(two["predicted"], one["predicted"], atol=1e-6)

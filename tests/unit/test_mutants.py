@@ -137,7 +137,7 @@ BUGS = {
     # what passes in silence
     "a score that is NaN": Bug("scores/base", "if wrong.any():", "if False:", "scores", "finite"),
     "an infinite KL far out": Bug(
-        "model", "ops.clip(log_var, -LARGEST_LOG_VAR, LARGEST_LOG_VAR)", "log_var", "scores", "far"
+        "model", "ops.minimum(log_var, LARGEST_LOG_VAR)", "log_var", "scores", "far"
     ),
     "log q(z) without its half": Bug(
         "losses", "- 0.5 * ops.sum(log_var", "- ops.sum(log_var", "scores", "elbo_and_bound"
