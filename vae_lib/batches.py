@@ -170,13 +170,16 @@ class _Mapped(keras.utils.PyDataset):
 
     @property
     def num_batches(self) -> int | None:
+        """As many as before."""
         return self._inner.num_batches
 
     def __getitem__(self, index: int):
         return _apply(self._change, self._inner[index])
 
     def on_epoch_begin(self) -> None:
+        """Tell the one within."""
         self._inner.on_epoch_begin()
 
     def on_epoch_end(self) -> None:
+        """Tell the one within."""
         self._inner.on_epoch_end()

@@ -116,13 +116,16 @@ class _Watch(keras.callbacks.Callback):
     training = tested = False
 
     def on_epoch_begin(self, epoch: int, logs=None) -> None:
+        """Nothing has been tested in it yet."""
         self.training, self.tested = True, False
 
     def on_test_begin(self, logs=None) -> None:
-        if self.training:  # the metrics are those of the epoch still
+        """The metrics are those of the epoch still."""
+        if self.training:
             self._need_batches("x")
 
     def on_test_end(self, logs=None) -> None:
+        """The metrics are those of the test."""
         self._need_batches("validation_data" if self.training else "x")
         self.tested = True
 
@@ -131,6 +134,7 @@ class _Watch(keras.callbacks.Callback):
             raise ValueError(f"{name} is empty; expected at least one batch")
 
     def on_epoch_end(self, epoch: int, logs=None) -> None:
+        """Look at the metrics, unless a test has, and at the loss."""
         if not self.tested:
             self._need_batches("x")
         loss = (logs or {}).get("loss", 0.0)
