@@ -143,10 +143,18 @@ BUGS = {
         "losses", "- 0.5 * ops.sum(log_var", "- ops.sum(log_var", "scores", "elbo_and_bound"
     ),
     "a range that no pipeline looks at": Bug(
-        "batches", "(low >= 0) & (high <= 1) | ~finite", "low >= low", "batches", "late_batch"
+        "batches",
+        "(low >= 0) & (high <= 1) | ~finite",
+        "low >= low",
+        "batches",
+        "late_batch and values",
     ),
     "a mask that is dropped": Bug(
-        "checks", "isinstance(x, np.ma.MaskedArray)", "False", "promises", "errors and gaussian"
+        "checks",
+        "isinstance(x, np.ma.MaskedArray)",
+        "False",
+        "promises",
+        "errors and gaussian and relative",
     ),
     "a loss that nobody uses": Bug(
         "checked_model",
@@ -168,17 +176,21 @@ BUGS = {
         "scores.get(score).copy()",
         "scores.get(score)",
         "promises",
-        "one_score_object and gaussian",
+        "one_score_object and gaussian and latent",
     ),
     "a refused calibration that counts": Bug(
         "detector/detector",
         "score.copy().fit(model",
         "score.fit(model",
         "promises",
-        "refused and gaussian",
+        "refused and gaussian and latent",
     ),
     "a calibration of other weights": Bug(
-        "detector/state", "if weights != self.weights:", "if False:", "promises", "retrained and kl"
+        "detector/state",
+        "if weights != self.weights:",
+        "if False:",
+        "promises",
+        "retrained and gaussian and kl",
     ),
     "graphs that know what was learned before": Bug(
         "scores/base", 'self.__dict__.pop("_graphs", None)', "pass", "scores", "fitted_again"
