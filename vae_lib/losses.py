@@ -73,7 +73,7 @@ def log_normal(z, mean=0.0, log_var=0.0):
 
 
 def log_posterior(eps, log_var):
-    """log q(z given x) at z = mean + exp(log_var / 2) eps, (...,), in nats; equation (3.2).
+    """log q(z given x) at z = mean + exp(log_var / 2) eps, (...,), in nats.
 
     From eps itself: z - mean has lost its digits where the deviation is small beside the mean.
     """

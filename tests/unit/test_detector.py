@@ -72,6 +72,14 @@ def test_a_score_that_was_fitted_before_keeps_what_it_learned(vae, tmp_path):
     assert again.threshold == detector.threshold
 
 
+def test_a_score_object_that_is_changed_later_does_not_change_the_detector(vae):
+    score = scores.LocalError()
+    detector = AnomalyDetector(vae, score).calibrate(CALIBRATION, 0.1)
+    before = detector.score(TEST)
+    score.size = 1
+    np.testing.assert_array_equal(detector.score(TEST), before)
+
+
 def test_a_smaller_rate_is_a_higher_threshold(vae):
     thresholds = [
         AnomalyDetector(vae).calibrate(CALIBRATION, rate).threshold for rate in (0.2, 0.1, 0.02)

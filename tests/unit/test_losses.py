@@ -130,3 +130,12 @@ def test_elbo_is_minus_reconstruction_minus_beta_kl(beta, expected):
 
 def test_elbo_without_beta_is_the_bound_itself():
     assert losses.elbo(2.0, 3.0) == -5.0
+
+
+@pytest.mark.parametrize("log_var", [0.0, -3.0, 1.5, -40.0, -88.0])
+def test_the_log_posterior_is_scipys_however_small_the_deviation(log_var):
+    eps = np.random.RandomState(0).randn(5, 3)
+    deviation = np.exp(log_var / 2)
+    expected = stats.norm.logpdf(eps * deviation, 0, deviation).sum(axis=1)
+    found = losses.log_posterior(eps.astype("float32"), np.full((5, 3), log_var, "float32"))
+    np.testing.assert_allclose(found, expected, rtol=1e-5)

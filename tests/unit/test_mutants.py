@@ -137,10 +137,10 @@ BUGS = {
     # what passes in silence
     "a score that is NaN": Bug("scores/base", "if wrong.any():", "if False:", "scores", "finite"),
     "an infinite KL far out": Bug(
-        "model", "ops.minimum(log_var, LARGEST_LOG_VAR)", "log_var", "scores", "far"
+        "model", "ops.minimum(log_var, LARGEST_LOG_VAR)", "log_var", "scores", "bounded"
     ),
     "log q(z) without its half": Bug(
-        "losses", "- 0.5 * ops.sum(log_var", "- ops.sum(log_var", "scores", "elbo_and_bound"
+        "losses", "- 0.5 * ops.sum(log_var", "- ops.sum(log_var", "losses", "log_posterior"
     ),
     "a range that no pipeline looks at": Bug(
         "batches",
@@ -175,8 +175,8 @@ BUGS = {
         "detector/detector",
         "scores.get(score).copy()",
         "scores.get(score)",
-        "promises",
-        "one_score_object and gaussian and latent",
+        "detector",
+        "changed_later",
     ),
     "a refused calibration that counts": Bug(
         "detector/detector",

@@ -8,6 +8,8 @@ import weakref
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
+from keras import ops
 from scipy import ndimage, special, stats
 from sklearn.covariance import LedoitWolf
 from sklearn.metrics.pairwise import cosine_similarity
@@ -397,3 +399,14 @@ def test_relative_error_of_colours_is_a_share_of_all_channels(make_vae):
     error = images - vae.predict(images, verbose=0)
     expected = (error**2).sum((1, 2, 3)) / (images**2).sum((1, 2, 3))
     np.testing.assert_allclose(scores.RelativeError(1)(vae, images), expected, rtol=1e-4)
+
+
+def test_a_log_variance_far_out_is_bounded_and_comes_back(make_vae, many):
+    vae = make_vae()
+    bias = vae.encoder.get_layer("log_var").bias
+    bias.assign(bias * 0 + 1e4)
+    for name in ("kl", "elbo"):
+        assert np.isfinite(scores.get(name)(vae, many)).all()
+    with tf.GradientTape() as tape:
+        loss = ops.sum(vae.encode(many)[1])
+    assert (tape.gradient(loss, bias).numpy() == len(many)).all()

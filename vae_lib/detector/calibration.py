@@ -33,7 +33,7 @@ class Calibration(NamedTuple):
         return cls(limits, float(rate), method, np.concatenate(scores), classes)
 
     def flag(self, class_scores: np.ndarray) -> np.ndarray:
-        """Alarms (n,) from scores (n, classes); equation (7.4)."""
+        """Alarms (n,) from scores (n, classes): above the thresholds of all classes."""
         return (class_scores > self.thresholds).all(axis=1)
 
     def p_values(self, class_scores: np.ndarray) -> np.ndarray:
