@@ -67,9 +67,11 @@ class CheckedModel(keras.Model):
             return super().predict(self._checked(x), *args, **kwargs)
 
     def _checked(self, x, name: str = "x"):
-        if not batches.is_stream(x):
-            check_values(x, *self.form(name))
-        return batches.checked(x, self.form(name))
+        form = self.form(name)
+        if batches.is_stream(x):
+            return batches.checked(x, form)
+        check_values(x, *form)
+        return x
 
     def _fit(self, *args, callbacks=None, **kwargs):
         with _told(kwargs):

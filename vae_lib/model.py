@@ -1,7 +1,8 @@
 """The variational autoencoder as an ordinary `keras.Model`.
 
-Only what is particular to a VAE is overridden: the forward pass and the loss. `fit`, callbacks,
-`sample_weight`, `evaluate`, saving and `tf.distribute` are Keras's own.
+Only what is particular to a VAE is overridden: the forward pass and the loss. Callbacks,
+`sample_weight`, saving and `tf.distribute` are Keras's own; `fit`, `evaluate` and `predict` are
+Keras's too, behind the look at their data in `checked_model`.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ import numpy as np
 from .. import scores
 from ..batches import is_stream, whole
 from ..checks import check_path, plain_array
-from ..classes import ConditionalVAE, MixtureVAE, check_labels
+from ..classes import ConditionalVAE, check_labels
 from ..data import Labelled
 from ..model import VAE
 from . import archive, storage
@@ -42,10 +42,6 @@ class AnomalyDetector:
         if score is None:
             score = "relative" if len(first.data_shape) == 3 else "likelihood"
         self._score = scores.get(score).copy()  # two detectors may be given one object
-        mixture = any(isinstance(one, MixtureVAE) for one in self._models)
-        if mixture and self._score.standard_prior:
-            found = f"score is {self._score.label()}, which takes the prior for one standard normal"
-            raise ValueError(f"{found}; expected another one for a MixtureVAE")
         conditional = isinstance(first, ConditionalVAE)
         self._listed = not isinstance(model, VAE)
         self._by_class = conditional or self._listed
