@@ -25,10 +25,14 @@ if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = f
       opened.push(details);
     }
     for (const formula of document.querySelectorAll("mjx-container[display]")) {
-      const width = formula.querySelector("svg").getBoundingClientRect().width;
-      const least = parseFloat(getComputedStyle(formula).minWidth) || width;
-      if (Math.max(least, formula.scrollWidth > formula.clientWidth ? width : 0) > paper)
-        formula.style.fontSize = `${(100 * paper) / Math.max(least, width)}%`;
+      const width = () => {
+        const drawn = formula.querySelector("svg").getBoundingClientRect().width;
+        const least = parseFloat(getComputedStyle(formula).minWidth) || drawn;
+        return Math.max(least, formula.scrollWidth > formula.clientWidth ? drawn : 0);
+      };
+      // step by step: a browser rounds the ex of a font, so that half the size is not half the width
+      for (let size = 95; width() > paper && size >= 30; size -= 5)
+        formula.style.fontSize = `${size}%`;
     }
   });
   window.addEventListener("afterprint", () => {

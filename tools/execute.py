@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import copy
 import importlib.metadata
+import logging
 import math
 import os
 import platform
@@ -172,6 +173,8 @@ def main() -> int:
             failed += 1
             print(f"{path.stem} failed and stays as it was: {error}", file=sys.stderr, flush=True)
         except KeyboardInterrupt:
+            # asyncio would report the abandoned cell, whose kernel is dead by now
+            logging.getLogger("asyncio").setLevel(logging.CRITICAL + 1)
             print(f"\nInterrupted: {path.stem} stays as it was.", file=sys.stderr)
             return 130
     return 1 if failed else 0

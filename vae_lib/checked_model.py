@@ -115,36 +115,45 @@ def _watched(callbacks):
 class _Watch(keras.callbacks.Callback):
     """Ends `fit` and `evaluate` where no batch came, or the loss is no number."""
 
-    training = tested = False
+    training = False
+    trained = tested = 0  # batches of this epoch, and of this test
 
     def on_epoch_begin(self, epoch: int, logs=None) -> None:
-        """Nothing has been tested in it yet."""
-        self.training, self.tested = True, False
+        """Count anew."""
+        self.training, self.trained = True, 0
+
+    def on_train_batch_begin(self, batch: int, logs=None) -> None:
+        """Another batch to train on."""
+        self.trained += 1
 
     def on_test_begin(self, logs=None) -> None:
-        """The metrics are those of the epoch still."""
+        """Count anew; an epoch that trained on nothing is not worth a test."""
+        self.tested = 0
         if self.training:
-            self._need_batches("x")
+            _need_batches("x", self.trained)
+
+    def on_test_batch_begin(self, batch: int, logs=None) -> None:
+        """Another batch to test on."""
+        self.tested += 1
 
     def on_test_end(self, logs=None) -> None:
-        """The metrics are those of the test."""
-        self._need_batches("validation_data" if self.training else "x")
-        self.tested = True
-
-    def _need_batches(self, name: str) -> None:
-        if float(keras.ops.convert_to_numpy(self.model.reconstruction_mean.count)) == 0:
-            raise ValueError(f"{name} is empty; expected at least one batch")
+        """A test on nothing would report the metrics of before."""
+        _need_batches("validation_data" if self.training else "x", self.tested)
 
     def on_epoch_end(self, epoch: int, logs=None) -> None:
-        """Look at the metrics, unless a test has, and at the loss."""
-        if not self.tested:
-            self._need_batches("x")
+        """Look at the loss."""
+        _need_batches("x", self.trained)
         loss = (logs or {}).get("loss", 0.0)
         if not math.isfinite(loss):
             raise FloatingPointError(
                 f"the loss became {float(loss)} in epoch {epoch + 1}; expected data of about unit "
                 "scale (pixels in 0..1, a table's columns standardised): see training.StopOnNaN"
             )
+
+
+def _need_batches(name: str, count: int) -> None:
+    if count == 0:
+        raise ValueError(f"{name} is empty; expected at least one batch")
 
 
 def _target(x, y, sample_weight):
