@@ -115,26 +115,24 @@ def _watched(callbacks):
 class _Watch(keras.callbacks.Callback):
     """Ends `fit` and `evaluate` where no batch came, or the loss is no number."""
 
-    training = False
-    trained = tested = 0  # batches of this epoch, and of this test
+    async_safe = True  # Keras need not wait for a batch's logs
+    training = trained = tested = False  # whether a batch has come, in this epoch and in this test
 
     def on_epoch_begin(self, epoch: int, logs=None) -> None:
-        """Count anew."""
-        self.training, self.trained = True, 0
+        """No batch has come yet."""
+        self.training, self.trained = True, False
 
-    def on_train_batch_begin(self, batch: int, logs=None) -> None:
-        """Another batch to train on."""
-        self.trained += 1
+    def on_train_batch_end(self, batch: int, logs=None) -> None:
+        """One has."""
+        self.trained = True
 
     def on_test_begin(self, logs=None) -> None:
-        """Count anew; an epoch that trained on nothing is not worth a test."""
-        self.tested = 0
-        if self.training:
-            _need_batches("x", self.trained)
+        """No batch has come yet."""
+        self.tested = False
 
-    def on_test_batch_begin(self, batch: int, logs=None) -> None:
-        """Another batch to test on."""
-        self.tested += 1
+    def on_test_batch_end(self, batch: int, logs=None) -> None:
+        """One has."""
+        self.tested = True
 
     def on_test_end(self, logs=None) -> None:
         """A test on nothing would report the metrics of before."""
@@ -151,8 +149,8 @@ class _Watch(keras.callbacks.Callback):
             )
 
 
-def _need_batches(name: str, count: int) -> None:
-    if count == 0:
+def _need_batches(name: str, came: bool) -> None:
+    if not came:
         raise ValueError(f"{name} is empty; expected at least one batch")
 
 

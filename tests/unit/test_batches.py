@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from vae_lib import ConditionalVAE, Gaussian, batches
+from vae_lib import VAE, ConditionalVAE, Gaussian, batches
 
 FORM = batches.Form((4, 4, 1), True)
 
@@ -198,3 +198,16 @@ def test_a_process_that_was_forked_says_so(vae, images):
     os.waitpid(child, 0)
     told = os.read(read, 1000).decode()
     assert told.startswith("RuntimeError") and "after the fork" in told
+
+
+def test_a_subclass_with_a_loss_of_its_own_is_trained(make_vae, images):
+    class Error(VAE):
+        def compute_loss(
+            self, x=None, y=None, y_pred=None, sample_weight=None, training=True
+        ):  # updates no metric of the VAE's
+            return keras.ops.mean((x - y_pred["parameters"]) ** 2)
+
+    vae = Error(2, data_shape=(4, 4, 1), network="dense", hidden=(5,))
+    vae.compile("sgd")
+    history = vae.fit(images, epochs=2, verbose=0, validation_data=(images,)).history
+    assert history["loss"][1] < history["loss"][0]
