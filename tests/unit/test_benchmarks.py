@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing.dummy
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from benchmarks import (
     ablation,
     contestants,
     density,
     glyphs,
+    keel,
     leave_one_out,
     one_class,
     out_of_distribution,
     peers,
+    pictures,
     protocols,
     record,
+    tables,
 )
 from benchmarks.__main__ import main
 
@@ -209,3 +214,114 @@ def test_glyphs_look_like_a_data_set(kind):
     assert (images.reshape(20, -1).max(axis=1) > 60).all()
     assert not np.array_equal(images[0], images[1])
     np.testing.assert_array_equal(images, glyphs.draw(kind, 2, seed=0)[0])
+
+
+def test_solids_and_drawn_surfaces_look_like_a_data_set():
+    images, classes = pictures.draw("solids", 2, "train")
+    assert images.shape == (16, 28, 28) and images.dtype == np.uint8
+    np.testing.assert_array_equal(classes, np.repeat(range(8), 2))
+    np.testing.assert_array_equal(images, pictures.draw("solids", 2, "train")[0])
+    assert (images != pictures.draw("solids", 2, "test")[0]).any()
+    assert (images[:, 0, 0] < 10).all() and (images.max(axis=(1, 2)) > 60).all()
+    for kind in pictures.DRAWN:
+        sheet = pictures._surface(kind, np.random.RandomState(0))
+        assert 0.3 < sheet.mean() < 0.7 and 0.04 < sheet.std() < 0.4
+
+
+def test_tiles_of_test_images_share_no_pixel_with_those_of_training():
+    columns = np.repeat(np.arange(200, dtype="uint8")[np.newaxis], 100, axis=0)
+    picture, rng = Image.fromarray(columns), np.random.RandomState(0)
+    tiles = {
+        part: np.stack([pictures._tile(picture, rng, part, 30, 60) for _ in range(50)]) * 255
+        for part in ("train", "test")
+    }
+    assert tiles["train"].max() < pictures.CUT * 200 <= tiles["test"].min()
+    assert tiles["train"].min() < 15 and tiles["test"].max() > 185  # and use all of their part
+
+
+def test_the_rarer_label_of_keel_is_the_anomaly(tmp_path):
+    parts = {"fold0-x_train": [["1.5"], ["2"]], "fold0-x_test": [["3"]]}
+    np.savez(tmp_path / "a.npz", **parts, **{"fold0-y_train": ["n", "p"], "fold0-y_test": ["n"]})
+    x, y = keel.read(tmp_path / "a.npz")
+    np.testing.assert_array_equal(x, [[1.5], [2], [3]])
+    np.testing.assert_array_equal(y, [0, 1, 0])
+
+
+@pytest.fixture
+def folder(arguments, tmp_path, monkeypatch) -> argparse.Namespace:
+    """Two tables whose anomalies break the tie of two columns; a third column is constant."""
+    arguments.data = str(tmp_path / "rows")
+    (tmp_path / "rows").mkdir()
+    for seed in range(2):
+        rng = np.random.RandomState(seed)
+        x = rng.randn(260, 3) * [1, 5, 0] + [0, 0, 7]
+        y = np.arange(260) >= 200
+        x[~y, 1] = 5 * x[~y, 0] + 0.1 * rng.randn(200)
+        np.savez(tmp_path / "rows" / f"{seed}.npz", X=x, y=y.astype("int8"))
+    monkeypatch.setattr(tables, "CONTEXT", multiprocessing.dummy)  # threads: nothing to import
+    monkeypatch.setattr(tables, "EPOCHS", (2, 2))
+    arguments.name, arguments.detectors = "tables", ["vae_lib", "knn_5", "lof", "pca"]
+    return arguments
+
+
+def test_tables_in_a_folder(folder):
+    tables.run(folder)
+    document = json.loads((record.RESULTS / "tables_rows.json").read_text())
+    found = document["results"]
+    assert list(found) == folder.detectors
+    for name in folder.detectors:
+        least = 0.5 if name == "vae_lib" else 0.8  # it hardly trains here
+        assert found[name]["auroc"] > least and found[name]["average_precision"] > 0.2
+        assert list(found[name]["by_table"]) == ["0", "1"] and len(found[name]["by_seed"]) == 2
+    assert sum(one["mean_rank"] for one in found.values()) == pytest.approx(1 + 2 + 3 + 4)
+    parts = list((record.RESULTS / "work").glob("tables_*/*.npz"))
+    assert len(parts) == 4 * 2 * 2
+    times = {path: path.stat().st_mtime_ns for path in parts}
+    tables.run(folder)  # goes on from there: nothing is measured twice
+    assert times == {path: path.stat().st_mtime_ns for path in parts}
+    assert json.loads((record.RESULTS / "tables_rows.json").read_text())["results"] == found
+
+
+def test_half_of_the_normal_rows_train_and_their_columns_are_the_unit():
+    rng = np.random.RandomState(0)
+    x, y = rng.randn(7000, 2) * [3, 0] + 5, np.arange(7000) < 700
+    train, test, truth = tables.split(x, y, 0)
+    assert len(train) + len(test) == tables.MOST
+    assert abs(len(train) - (~truth).sum()) <= 1 and truth.sum() > 400
+    np.testing.assert_allclose(train.mean(axis=0), 0, atol=1e-5)
+    np.testing.assert_allclose(train.std(axis=0), [1, 0], atol=1e-5)
+    assert not np.array_equal(tables.split(x, y, 1)[0], train)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"y": np.zeros(30)}, ("bad.npz", "0 and 1")),
+        ({"y": np.arange(29) % 2}, ("bad.npz", "(30, 2)", "(29,)")),
+        ({"X": np.full((30, 2), np.nan)}, ("bad.npz", "finite")),
+        ({"X": np.full((30, 2), "a")}, ("bad.npz", "numbers")),
+        ({"y": None}, ("bad.npz", "y")),
+    ],
+)
+def test_what_is_no_table_is_named_at_once(folder, complains, changes, words):
+    good = {"X": np.zeros((30, 2)), "y": np.arange(30) > 20}
+    arrays = {k: v for k, v in (good | changes).items() if v is not None}
+    np.savez(f"{folder.data}/bad.npz", **arrays)
+    complains(lambda: tables.run(folder), *words)
+
+
+def test_a_folder_without_tables(folder, complains, tmp_path):
+    folder.data = str(tmp_path / "nowhere")
+    complains(lambda: tables.run(folder), "nowhere", "folder of .npz files")
+
+
+@pytest.mark.parametrize("installed", [None, "a spec"])
+def test_detectors_that_are_not_installed_are_left_out_with_a_word(monkeypatch, capsys, installed):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: installed)
+    assert set(tables.names()) - set(tables.NAMES) == set(tables.OF_PYOD if installed else ())
+    assert ("without ecod" in capsys.readouterr().out) is (installed is None)
+
+
+def test_an_unknown_detector(folder, complains):
+    folder.detectors = ["vae_lib", "oracle"]
+    complains(lambda: tables.run(folder), "oracle", "expected")

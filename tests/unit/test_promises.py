@@ -41,12 +41,12 @@ MODELS = {
 
 
 def suits(kind: str, name: str) -> bool:
-    """All scores with Gaussian models; with the others one of errors, of nats and of features."""
-    if kind == "table":
-        return not scores.SCORES[name]().images_only
+    """All scores with a Gaussian model; with the others one of nats, and one of all the rest."""
     if kind == "gaussian":
         return True
-    return name in ("relative", "probability" if kind == "mixture" else "bound", "fusion")
+    if kind == "table":
+        return name in ("bound", "neighbours")
+    return name in ("probability" if kind == "mixture" else "bound", "fusion")  # its parts too
 
 
 ALL = [(kind, name) for kind in MODELS for name in scores.SCORES if suits(kind, name)]

@@ -42,20 +42,15 @@ def value(name: str, vae, images: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_one_finite_score_an_image(trained, many, name):
-    found = value(name, trained, many)
+def test_one_finite_score_an_image_whatever_its_company_order_or_call(trained, many, name):
+    score = scores.get(name).fit(trained, many)
+    found = score(trained, many)
     assert found.shape == (45,) and found.dtype == "float64"
     assert np.isfinite(found).all() and found.std() > 0
-
-
-@pytest.mark.parametrize("name", ALL)
-def test_a_score_does_not_depend_on_company_order_or_call(trained, many, name):
-    score = scores.get(name).fit(trained, many)
-    together = score(trained, many)
     order = np.random.RandomState(0).permutation(45)
-    np.testing.assert_array_equal(score(trained, many[order]), together[order])
-    np.testing.assert_array_equal(score(trained, many[7:8]), together[7:8])
-    np.testing.assert_array_equal(score(trained, many), together)
+    np.testing.assert_array_equal(score(trained, many[order]), found[order])
+    np.testing.assert_array_equal(score(trained, many[7:8]), found[7:8])
+    np.testing.assert_array_equal(score(trained, many), found)
 
 
 @pytest.mark.parametrize("name", scores.MAPS)
@@ -254,7 +249,7 @@ def test_unknown_parts(complains, parts):
     complains(lambda: scores.Fusion(parts), "parts is", "relative")
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", ["relative", "latent", "bound"])
 def test_images_of_another_size(trained, many, complains, name):
     score = scores.get(name).fit(trained, many)
     complains(lambda: score(trained, many[:, :3]), "images has shape", "(45, 3, 4, 1)")
@@ -365,13 +360,13 @@ def of_a_plane():
 
 
 @pytest.mark.parametrize("name", ["likelihood", "probability", "elbo", "bound", "kl"])
-@pytest.mark.parametrize("size", [200.0, 1e3, 1e6])
-def test_a_row_far_out_has_a_finite_and_large_score(of_a_plane, name, size):
-    vae, rows = of_a_plane
-    found = scores.get(name)(vae, far_out(size))
-    assert np.isfinite(found).all()
-    if name != "kl":
-        assert found.min() > scores.get(name)(vae, rows).max()
+def test_a_row_far_out_has_a_finite_and_large_score(of_a_plane, name):
+    (vae, rows), score = of_a_plane, scores.get(name)
+    for size in (200.0, 1e3, 1e6):
+        found = score(vae, far_out(size))
+        assert np.isfinite(found).all()
+        if name != "kl":
+            assert found.min() > score(vae, rows).max()
 
 
 @pytest.mark.parametrize("name", ["reconstruction", "likelihood", "elbo", "bound", "kl"])

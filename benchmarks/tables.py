@@ -1,0 +1,197 @@
+"""Tables: half of the normal rows train, the others and all anomalies test; ours beside rivals.
+
+A table is an .npz of `X` (n, features) and `y` (n,), 1 for an anomaly, as ADBench has them. Of more
+than 5,000 rows as many are drawn. All get columns standardised by the training rows; settings are
+the packages' own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import rankdata
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from . import peers, protocols, record
+from .race import CONTEXT
+
+MOST = 5000  # rows of a table
+LEAST = 20  # normal rows of a table
+NAMES = ("vae_lib", "knn_5", "lof", "isolation_forest", "pca")
+OF_PYOD = ("ecod", "pyod_vae", "pyod_autoencoder")
+EPOCHS, STEPS, RATE = (20, 300), 3000, 2e-3
+SETTINGS = {"network": "dense", "hidden": (64,), "latent_dim": 16}
+CHOSEN = "elbo"
+MEASURES = {"auroc": roc_auc_score, "average_precision": average_precision_score}
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Every detector on every table and seed; write the record tables_<folder>."""
+    files = found(Path(arguments.data))
+    for path in files:
+        read(path)  # what is no table is told before hours have gone by
+    chosen, by_name = arguments.detectors or names(), {}
+    if unknown := sorted({*chosen} - {*NAMES, *OF_PYOD}):
+        raise record.Unusable(f"--detectors has {unknown}; expected of {NAMES + OF_PYOD}")
+    for name in chosen:
+        with CONTEXT.Pool(1) as pool:
+            by_name[name] = pool.apply(measure, (name, files, arguments))
+        print(f"{name}: {mean_of(by_name[name], 'auroc')}", flush=True)
+    settings = {**SETTINGS, "chosen": CHOSEN, "seeds": arguments.seeds}
+    settings |= {"threads": arguments.threads, "most": MOST, "data": digest(files)}
+    print(record.write(protocols.result_name(arguments), settings, summary(by_name)))
+
+
+def names() -> tuple[str, ...]:
+    """All detectors whose packages are installed."""
+    if importlib.util.find_spec("pyod"):
+        return NAMES + OF_PYOD
+    print(f"PyOD is not installed (benchmarks/requirements.txt): without {', '.join(OF_PYOD)}")
+    return NAMES
+
+
+def found(folder: Path) -> list[Path]:
+    """The tables in a folder, by name."""
+    files = sorted(folder.glob("*.npz")) if folder.is_dir() else []
+    if not files:
+        raise record.Unusable(f"{folder} has no table; expected a folder of .npz files")
+    return files
+
+
+def read(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """X as floats, y as booleans. Raises `record.Unusable` for a file that has not both."""
+    try:
+        with np.load(path) as file:
+            x, y = file["X"].astype("float64"), file["y"].ravel()
+    except (KeyError, ValueError, OSError) as error:
+        raise record.Unusable(f"{path.name}: {error}; expected X and y, numbers") from error
+    if x.ndim != 2 or len(x) != len(y) or not np.isfinite(x).all():
+        shapes = f"X {x.shape} and y {y.shape}"
+        raise record.Unusable(f"{path.name}: {shapes}; expected finite (n, features) and (n,)")
+    if set(np.unique(y).tolist()) != {0, 1} or (y == 0).sum() < LEAST:
+        raise record.Unusable(f"{path.name}: expected y of 0 and 1, {LEAST} or more of them 0")
+    return x, y == 1
+
+
+def digest(files: list[Path]) -> str:
+    """Of names and contents."""
+    whole = hashlib.sha256()
+    for path in files:
+        whole.update(path.name.encode() + path.read_bytes())
+    return whole.hexdigest()
+
+
+def split(x: np.ndarray, y: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Training rows, test rows, whether those are anomalies; a constant column stays as it is."""
+    rng = np.random.RandomState(seed)
+    some = rng.permutation(len(x))[:MOST]
+    x, y = x[some], y[some]
+    normal = rng.permutation(np.flatnonzero(~y))
+    train = normal[: len(normal) // 2]
+    test = np.setdiff1d(np.arange(len(x)), train)
+    mean, deviation = x[train].mean(axis=0), x[train].std(axis=0)
+    rows = ((x - mean) / np.where(deviation > 0, deviation, 1)).astype("float32")
+    return rows[train], rows[test], y[test]
+
+
+def measure(name: str, files: list[Path], arguments: argparse.Namespace) -> dict:
+    """One detector: for each table its figures of each seed, and seconds."""
+    protocols.set_threads(arguments.threads)
+    progress = protocols.Progress(arguments, digest(files), **SETTINGS, chosen=CHOSEN)
+    tables = {}
+    for path in files:
+        x, y = read(path)
+        seeds = []
+        for seed in range(arguments.seeds):
+            train, test, truth = split(x, y, seed)
+            found = progress.part(
+                f"{name}_{path.stem}_seed{seed}",
+                lambda train=train, test=test, seed=seed: _scores(
+                    name, train, test, seed, arguments.threads
+                ),
+            )
+            figures = {k: float(f(truth, found["scores"])) for k, f in MEASURES.items()}
+            seeds.append(figures | {"cpu_seconds": float(found["cpu_seconds"])})
+        tables[path.stem] = seeds
+    return tables
+
+
+def mean_of(tables: dict, figure: str) -> float:
+    """Over tables and seeds."""
+    return round(float(np.mean([[s[figure] for s in seeds] for seeds in tables.values()])), 4)
+
+
+def summary(by_name: dict[str, dict]) -> dict[str, dict]:
+    """For each detector its means, its mean rank by AUROC, and the AUROC of each table."""
+    areas = {
+        name: [np.mean([s["auroc"] for s in seeds]) for seeds in tables.values()]
+        for name, tables in by_name.items()
+    }
+    ranks = dict(zip(areas, rankdata(-np.array(list(areas.values())), axis=0), strict=True))
+    return {
+        name: {
+            **{figure: mean_of(tables, figure) for figure in (*MEASURES, "cpu_seconds")},
+            "by_seed": np.mean([[s["auroc"] for s in seeds] for seeds in tables.values()], axis=0)
+            .round(4)
+            .tolist(),
+            "mean_rank": round(float(ranks[name].mean()), 2),
+            "by_table": dict(zip(tables, np.round(areas[name], 4).tolist(), strict=True)),
+        }
+        for name, tables in by_name.items()
+    }
+
+
+def _scores(name: str, train: np.ndarray, test: np.ndarray, seed: int, threads: int) -> dict:
+    start = record.cpu_seconds()
+    make = _vae_lib if name == "vae_lib" else _rival
+    found = make(name, train, seed, threads)(test)
+    # a rival's NaN or infinity, far out, is its most anomalous; ours would be an error
+    scores = np.nan_to_num(np.asarray(found, "float64"), nan=1e300, posinf=1e300)
+    return {"scores": scores, "cpu_seconds": record.cpu_seconds() - start}
+
+
+def _vae_lib(name: str, train: np.ndarray, seed: int, threads: int) -> peers.Scorer:
+    """Stopped by the bound of a fifth of the training rows, which have no labels."""
+    import keras
+
+    from vae_lib import VAE, scores
+
+    keras.utils.set_random_seed(seed)
+    order = np.random.RandomState(seed).permutation(len(train))
+    held, rows = np.split(train[order], [max(len(train) // 5, 5)])
+    batch = int(np.clip(len(rows) // 16, 16, 64))
+    epochs = int(np.clip(STEPS * batch // len(rows), *EPOCHS))
+    vae = VAE(likelihood="gaussian", data_shape=train.shape[1:], **SETTINGS)
+    vae.compile(keras.optimizers.Adam(RATE))
+    stop = keras.callbacks.EarlyStopping(patience=max(10, epochs // 8), restore_best_weights=True)
+    options = {"validation_data": (held,), "callbacks": [stop], "verbose": 0}
+    vae.fit(rows, batch_size=batch, epochs=epochs, **options)
+    score = scores.get(CHOSEN)
+    return lambda new: score(vae, new)
+
+
+def _rival(name: str, train: np.ndarray, seed: int, threads: int) -> peers.Scorer:
+    if name in ("knn_5", "isolation_forest"):
+        return peers.fit(name, train, seed, threads)
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(threads)
+    if name == "lof":
+        from sklearn.neighbors import LocalOutlierFactor
+
+        lof = LocalOutlierFactor(n_neighbors=min(20, len(train) - 1), novelty=True).fit(train)
+        return lambda new: -lof.score_samples(new)
+    if name == "pca":
+        from sklearn.decomposition import PCA
+
+        pca = PCA(0.95).fit(train)  # components for 95 % of the variance
+        return lambda new: ((new - pca.inverse_transform(pca.transform(new))) ** 2).sum(axis=1)
+    if name == "ecod":
+        from pyod.models.ecod import ECOD
+
+        return ECOD().fit(train).decision_function
+    return peers.fit(name, train, seed, threads)
