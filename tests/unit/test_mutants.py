@@ -173,7 +173,7 @@ BUGS = {
         "training", "epoch / self.epochs", "epoch // self.epochs", "training", "warm_up_raises"
     ),
     "warm-up that ends at 1": Bug(
-        "training", "end if now == last else now", "1.0", "training", "warm"
+        "training", "end if now == last else now", "1.0", "training", "warm_up_ends"
     ),
     "no scaling of the loss": Bug(
         "training", "optimizer.scale_loss(loss)", "loss", "training", "scal"
@@ -322,8 +322,11 @@ BUGS = {
 
 
 # Where the bugs are tried: processes forked from one that has imported all this, which takes long
+SKLEARN = [f"sklearn.{part}" for part in ("covariance", "metrics", "datasets", "neighbors")]
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["tensorflow", "keras", "matplotlib.pyplot", "sklearn", "hypothesis"])
+FORKS.set_forkserver_preload(
+    [*("tensorflow", "keras", "matplotlib.pyplot", "hypothesis", "jsonschema"), *SKLEARN]
+)
 
 
 class Outcome(NamedTuple):
