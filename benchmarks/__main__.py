@@ -51,9 +51,10 @@ def main() -> None:
     keel.add_argument("--out", default=".work/keel", help="a folder")
     for command in (density, one, many, ood, parts, peers, both, tables):
         command.add_argument("--work", default=".work/benchmarks", help="where progress is kept")
-    for command in (density, speed, scoring, memory, one, many, ood, parts, peers, both):
+    of_images = (density, speed, scoring, memory, one, many, ood, parts, peers, both)
+    for command in of_images:
         command.add_argument("--data", required=True, help="an .npz in Keras's layout")
-    for command in (density, speed, scoring, memory, one, many, ood, parts, peers, both, tables):
+    for command in (*of_images, tables):
         command.add_argument("--threads", type=int, default=2)
     for name, command in commands.choices.items():
         if name not in ("glyphs", "pictures", "keel"):

@@ -56,18 +56,16 @@ def run(arguments: argparse.Namespace) -> None:
     progress = protocols.Progress(
         arguments, data.sha256, protocol=arguments.protocol, epochs=module.EPOCHS, held=HELD
     )
-    by_seed = []
+    one, by_seed = arguments.protocol == "one_class", []
     for seed in range(arguments.seeds):
         by_seed.append({})
         for c in data.classes:
-            is_class = data.y_train == c, data.y_test == c
-            one = arguments.protocol == "one_class"
-            normal = data.x_train[is_class[0] == one]
+            normal = data.x_train[(data.y_train == c) == one]
             logs = progress.part(
                 f"seed{seed}_class{c}",
                 lambda normal=normal, seed=seed: part_logs(data, normal, module, seed),
             )
-            truth = is_class[1] != one
+            truth = (data.y_test == c) != one
             by_seed[-1][c] = protocols.aurocs(all_of(logs), truth)
             shown = {name: by_seed[-1][c][name] for name in COMBINATIONS}
             print(f"combination, seed {seed}, class {c}: {shown}", flush=True)

@@ -128,20 +128,18 @@ def mean_of(tables: dict, figure: str) -> float:
 def summary(by_name: dict[str, dict]) -> dict[str, dict]:
     """For each detector its means, its mean rank by AUROC, and the AUROC of each table."""
     areas = {
-        name: [np.mean([s["auroc"] for s in seeds]) for seeds in tables.values()]
+        name: np.array([[s["auroc"] for s in seeds] for seeds in tables.values()])
         for name, tables in by_name.items()
-    }
-    ranks = dict(zip(areas, rankdata(-np.array(list(areas.values())), axis=0), strict=True))
+    }  # (tables, seeds)
+    ranks = rankdata([-of_tables.mean(axis=1) for of_tables in areas.values()], axis=0)
     return {
         name: {
             **{figure: mean_of(tables, figure) for figure in (*MEASURES, "cpu_seconds")},
-            "by_seed": np.mean([[s["auroc"] for s in seeds] for seeds in tables.values()], axis=0)
-            .round(4)
-            .tolist(),
-            "mean_rank": round(float(ranks[name].mean()), 2),
-            "by_table": dict(zip(tables, np.round(areas[name], 4).tolist(), strict=True)),
+            "by_seed": areas[name].mean(axis=0).round(4).tolist(),
+            "mean_rank": round(float(rank.mean()), 2),
+            "by_table": dict(zip(tables, areas[name].mean(axis=1).round(4).tolist(), strict=True)),
         }
-        for name, tables in by_name.items()
+        for (name, tables), rank in zip(by_name.items(), ranks, strict=True)
     }
 
 
