@@ -124,9 +124,10 @@ need-python:
 .venv-oldest/.installed: requirements-oldest.txt pyproject.toml | need-python
 	@"$(PYTHON)" tools/environment.py --newest 3.12 .venv-oldest requirements-oldest.txt
 
-.venv-benchmark/.installed: requirements.txt benchmarks/requirements.txt pyproject.toml | need-python
+.venv-benchmark/.installed: requirements.txt $(wildcard benchmarks/requirements*.txt) pyproject.toml | need-python
 	@"$(PYTHON)" tools/environment.py .venv-benchmark requirements.txt
 	@.venv-benchmark/bin/python -m pip install -q -r benchmarks/requirements.txt
+	@.venv-benchmark/bin/python -m pip install -q --no-deps -r benchmarks/requirements-alone.txt
 
 .work/uv/bin/uv: | need-python
 	@"$(PYTHON)" -m venv .work/uv && .work/uv/bin/python -m pip install -q uv

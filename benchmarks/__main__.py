@@ -39,7 +39,8 @@ def main() -> None:
     peers.add_argument("--pyod-classes", type=int, nargs="+", help="not all, since PyOD is slow")
     tables = commands.add_parser("tables", help="a folder of tables: ours beside rivals")
     tables.add_argument("--data", required=True, help="a folder of .npz files of X and y")
-    tables.add_argument("--detectors", nargs="+", help="not all of them")
+    for command in (peers, tables):
+        command.add_argument("--detectors", nargs="+", help="not all of them")
     for command in (one, many, ood, peers, both, tables):
         command.add_argument("--seeds", type=int, default=1 if command is peers else 3)
     for name in ("glyphs", "pictures"):

@@ -1,51 +1,22 @@
 """What several scores of one model find together: parts, ways to combine them, one part less.
 
-A fifth of the normal images is kept from training, and tells what is usual: mean and covariance of
-the logarithms of the parts. Each combination is a function of the deviations from it.
+Each combination is a function of how the logarithms of the parts deviate from those of normal
+images that the model was not trained on. `half_sided` is `scores.Fusion`.
 """
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 
 import numpy as np
-from keras import ops
-from sklearn.covariance import LedoitWolf
 
 from vae_lib import scores
+from vae_lib.scores.fusion import LEAST, SHRINKAGE
 
 from . import leave_one_out, one_class, protocols, record
 
-HELD = 0.2  # of the normal images of the training part
-BELOW = 0.5  # what a deviation below the usual counts beside one above it
-
-
-@dataclasses.dataclass(eq=False)
-class WorstPlace(scores.SquaredError):
-    """The largest squared error after averaging over `size` x `size` pixels: of a small fault."""
-
-    size: int = 5
-    has_map = False
-
-    def terms(self, vae, x):
-        """One an image."""
-        errors = ops.average_pool(super().terms(vae, x), self.size, strides=1, padding="same")
-        return ops.max(errors, axis=(1, 2, 3))
-
-
-PARTS = {
-    "reconstruction": scores.SquaredError,
-    "local": scores.LocalError,
-    "local_7": lambda: scores.LocalError(7),
-    "worst_place": WorstPlace,
-    "relative": scores.RelativeError,
-    "latent": scores.LatentDistance,
-    "activations": scores.ActivationDistance,
-    "neighbours": scores.NeighbourDistance,
-    "kl": scores.KL,
-}
-OLD = ("relative", "neighbours")  # the fusion of chapters 6 and 7
+PARTS = scores.fusion.OF_IMAGES
+BELOW = scores.Fusion.below
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -54,7 +25,7 @@ def run(arguments: argparse.Namespace) -> None:
     data = protocols.load(arguments)
     module = {"one_class": one_class, "leave_one_out": leave_one_out}[arguments.protocol]
     progress = protocols.Progress(
-        arguments, data.sha256, protocol=arguments.protocol, epochs=module.EPOCHS, held=HELD
+        arguments, data.sha256, protocol=arguments.protocol, epochs=module.EPOCHS
     )
     one, by_seed = arguments.protocol == "one_class", []
     for seed in range(arguments.seeds):
@@ -70,7 +41,7 @@ def run(arguments: argparse.Namespace) -> None:
             shown = {name: by_seed[-1][c][name] for name in COMBINATIONS}
             print(f"combination, seed {seed}, class {c}: {shown}", flush=True)
     settings = {**protocols.SETTINGS, "epochs": module.EPOCHS, "batch": module.BATCH}
-    settings |= {"held": HELD, "below": BELOW, "seeds": arguments.seeds}
+    settings |= {"below": BELOW, "shrinkage": SHRINKAGE, "seeds": arguments.seeds}
     settings |= {"threads": arguments.threads, "data": data.sha256}
     arguments.name = f"combination_{arguments.protocol}"
     print(
@@ -82,22 +53,21 @@ def run(arguments: argparse.Namespace) -> None:
 
 def part_logs(data: protocols.Data, normal: np.ndarray, module, seed: int) -> dict:
     """Logarithms of every part, of held-out normal images and of the test images."""
-    order = np.random.RandomState(seed).permutation(len(normal))
-    held, train = np.split(normal[order], [max(2, int(HELD * len(normal)))])
+    train, held = protocols.hold_out(normal, seed)
     vae = protocols.train(train, module.EPOCHS, module.BATCH, seed)
     found = {}
-    for name, make in PARTS.items():
-        score = make().fit(vae, train)
+    for name in PARTS:
+        score = scores.get(name).fit(vae, train, held)
         for part, images in (("held", held), ("test", data.x_test)):
-            found[f"{part}_{name}"] = np.log(score(vae, images) + 1e-9)
+            found[f"{part}_{name}"] = np.log(score(vae, images) + LEAST)
     return found
 
 
 def all_of(logs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Each part, each combination of all parts, the last of them without each part in turn."""
     parts = {name: logs[f"test_{name}"] for name in PARTS}
-    combined = {name: combine(logs, tuple(PARTS)) for name, combine in COMBINATIONS.items()}
-    combined["old_fusion"] = mean(logs, OLD)
+    combined = {name: combine(logs, PARTS) for name, combine in COMBINATIONS.items()}
+    combined["mean_of_two"] = mean(logs, ("relative", "neighbours"))
     less = {
         f"without_{one}": half_sided(logs, tuple(name for name in PARTS if name != one))
         for one in PARTS
@@ -106,25 +76,26 @@ def all_of(logs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def mean(logs: dict, names: tuple[str, ...]) -> np.ndarray:
-    """Of the standardised logarithms: equation (7.2)."""
-    return _standardised(logs, names).mean(axis=1)
+    """Of the standardised logarithms."""
+    return _standardised(logs, names)[1].mean(axis=1)
 
 
 def one_sided(logs: dict, names: tuple[str, ...]) -> np.ndarray:
     """Sum of squares of what is above the usual."""
-    return (np.clip(_standardised(logs, names), 0, None) ** 2).sum(axis=1)
+    return (np.clip(_standardised(logs, names)[1], 0, None) ** 2).sum(axis=1)
 
 
-def whitened(logs: dict, names: tuple[str, ...], below: float) -> np.ndarray:
+def whitened(
+    logs: dict, names: tuple[str, ...], below: float, shrinkage: float = SHRINKAGE
+) -> np.ndarray:
     """Sum of squares after whitening, where what is below the usual counts `below` times.
 
-    The whitening C^(-1/2) leaves each part as near to itself as it can (ZCA; Kessy et al., 2018).
-    With `below` 1 it is the squared Mahalanobis distance.
+    With `below` 1 it is a squared Mahalanobis distance, shrunk or not.
     """
-    held, test = (_matrix(logs, part, names) for part in ("held", "test"))
-    estimate = LedoitWolf().fit(held)
-    values, vectors = np.linalg.eigh(estimate.covariance_)
-    deviations = (test - estimate.location_) @ (vectors / np.sqrt(values)) @ vectors.T
+    held, test = _standardised(logs, names)
+    correlation = (1 - shrinkage) * held.T @ held / len(held) + shrinkage * np.eye(len(names))
+    values, vectors = np.linalg.eigh(correlation)
+    deviations = test @ (vectors / np.sqrt(np.maximum(values, LEAST))) @ vectors.T
     return (np.where(deviations < 0, below, 1) ** 2 * deviations**2).sum(axis=1)
 
 
@@ -138,14 +109,15 @@ COMBINATIONS = {
     "one_sided": one_sided,
     "whitened_one_sided": lambda logs, names: whitened(logs, names, 0.0),
     "mahalanobis": lambda logs, names: whitened(logs, names, 1.0),
+    "half_sided_unshrunk": lambda logs, names: whitened(logs, names, BELOW, 0.0),
     "half_sided": half_sided,
 }
 
 
-def _matrix(logs: dict, part: str, names: tuple[str, ...]) -> np.ndarray:
-    return np.stack([logs[f"{part}_{name}"] for name in names], axis=1)
-
-
-def _standardised(logs: dict, names: tuple[str, ...]) -> np.ndarray:
-    held, test = (_matrix(logs, part, names) for part in ("held", "test"))
-    return (test - held.mean(axis=0)) / (held.std(axis=0) + 1e-6)
+def _standardised(logs: dict, names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Held-out normal images and test images: (n, parts) each, in deviations of the former."""
+    held, test = (
+        np.stack([logs[f"{part}_{name}"] for name in names], axis=1) for part in ("held", "test")
+    )
+    location, scale = held.mean(axis=0), held.std(axis=0) + 1e-6
+    return (held - location) / scale, (test - location) / scale

@@ -37,7 +37,8 @@ def run(arguments: argparse.Namespace) -> None:
             values = {name: found[name] for name in protocols.SCORES}
             without[-1][c] = protocols.aurocs(values, truth)
             others = [models[other] for other in data.classes if other != c]
-            least = {n: np.min([model[n] for model in others], axis=0) for n in protocols.SCORES}
+            compared = [name for name in protocols.SCORES if name != "auto"]  # one for all classes
+            least = {n: np.min([model[n] for model in others], axis=0) for n in compared}
             labelled[-1][c] = protocols.aurocs(least, truth)
             print(f"leave_one_out, seed {seed}, class {c}: without labels {without[-1][c]}")
             print(f"  with labels {labelled[-1][c]}", flush=True)

@@ -9,7 +9,7 @@ import numpy as np
 from . import protocols, record
 
 EPOCHS, BATCH = 40, 64
-CHOSEN = "fusion"
+CHOSEN = "auto"
 
 
 def class_scores(

@@ -31,12 +31,13 @@ def run(arguments: argparse.Namespace) -> None:
     for seed in range(arguments.seeds):
 
         def work(seed=seed) -> dict:
-            vae = protocols.train(data.x_train, settings["epochs"], settings["batch"], seed)
+            known = protocols.hold_out(data.x_train, seed)
+            vae = protocols.train(known[0], settings["epochs"], settings["batch"], seed)
             parts = {"normal": data.x_test, **strange}
             return {
                 f"{kind}/{name}": found
                 for kind, images in parts.items()
-                for name, found in protocols.all_scores(vae, data.x_train, images).items()
+                for name, found in protocols.all_scores(vae, known, images).items()
             }
 
         found = progress.part(f"seed{seed}", work)

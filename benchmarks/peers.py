@@ -38,7 +38,11 @@ Scorer = Callable[[np.ndarray], np.ndarray]
 def run(arguments: argparse.Namespace) -> None:
     """Every peer, one after the other; write the record peers_<protocol>_<data>."""
     data, results = protocols.load(arguments).sha256, {}
-    for name in ONE_CLASS if arguments.protocol == "one_class" else LEAVE_ONE_OUT:
+    known = ONE_CLASS if arguments.protocol == "one_class" else LEAVE_ONE_OUT
+    chosen = arguments.detectors or known
+    if unknown := sorted({*chosen} - {*known}):
+        raise record.Unusable(f"--detectors has {unknown}; expected of {known}")
+    for name in chosen:
         with CONTEXT.Pool(1) as pool:
             results[name] = pool.apply(measure, (name, arguments))
         print(f"{name}: {results[name]}", flush=True)
@@ -100,8 +104,9 @@ def fit(name: str, x: np.ndarray, seed: int, threads: int) -> Scorer:
 def _vae_lib(x: np.ndarray, seed: int) -> Scorer:
     from vae_lib import scores
 
-    vae = protocols.train(x, one_class.EPOCHS, one_class.BATCH, seed)
-    score = scores.get(one_class.CHOSEN).fit(vae, x)
+    normal = protocols.hold_out(x, seed)
+    vae = protocols.train(normal[0], one_class.EPOCHS, one_class.BATCH, seed)
+    score = scores.get(one_class.CHOSEN).fit(vae, *normal)
     return lambda images: score(vae, images)
 
 
@@ -130,9 +135,11 @@ def _scikit_learn(name: str, x: np.ndarray, seed: int, threads: int) -> Scorer:
     from threadpoolctl import threadpool_limits
 
     threadpool_limits(threads)
-    if name.startswith("knn_5"):
+    if name.startswith("knn"):
         metric = "cosine" if name.endswith("cosine") else "minkowski"
-        neighbours = NearestNeighbors(n_neighbors=5, metric=metric, n_jobs=threads).fit(x)
+        neighbours = NearestNeighbors(
+            n_neighbors=int(name.split("_")[1]), metric=metric, n_jobs=threads
+        ).fit(x)
         return lambda new: neighbours.kneighbors(new)[0].mean(axis=1)
     detector = OneClassSVM() if name == "one_class_svm" else IsolationForest(random_state=seed)
     detector.fit(x)

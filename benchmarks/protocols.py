@@ -24,10 +24,11 @@ from vae_lib import VAE, Gaussian, data, scores
 from . import record
 
 SETTINGS = {"network": "dense", "hidden": [256], "latent_dim": 16, "sigma": 0.2, "rate": 1e-3}
-LEAST = 10  # training images of a class: fusion looks for five neighbours among half of them
+HELD_OUT = 0.1, 30  # of the normal images: this share, and at least so many where that is a third
+LEAST = 10  # training images of a class: enough to look for five neighbours
 SCORES = (
-    *("reconstruction", "local", "relative"),
-    *("latent", "activations", "neighbours", "fusion"),
+    *("reconstruction", "local", "relative", "largest"),
+    *("latent", "activations", "neighbours", "kl", "fusion", "typicality", "auto"),
 )
 
 
@@ -91,11 +92,23 @@ def name_of(score: str | scores.Score) -> str:
     return score if isinstance(score, str) else type(score).__name__
 
 
+def hold_out(normal: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Images to train on, and a few that tell what is usual; `HELD_OUT` says how many."""
+    share, least = HELD_OUT
+    n = max(int(share * len(normal)), min(least, len(normal) // 3))
+    order = np.random.RandomState(seed).permutation(len(normal))
+    return normal[order[n:]], normal[order[:n]]
+
+
 def all_scores(
-    vae: VAE, normal: np.ndarray, x: np.ndarray, chosen: tuple[str | scores.Score, ...] = SCORES
+    vae: VAE,
+    normal: tuple[np.ndarray, np.ndarray],
+    x: np.ndarray,
+    chosen: tuple[str | scores.Score, ...] | None = None,
 ) -> dict[str, np.ndarray]:
-    """Each chosen score of the images x; those that learn do so from the training images."""
-    return {name_of(score): scores.get(score).fit(vae, normal)(vae, x) for score in chosen}
+    """Each chosen score, or all of `SCORES`, of the images x; they learn from `hold_out`."""
+    chosen = SCORES if chosen is None else chosen
+    return {name_of(score): scores.get(score).fit(vae, *normal)(vae, x) for score in chosen}
 
 
 def train_and_score(
@@ -104,15 +117,15 @@ def train_and_score(
     epochs: int,
     batch: int,
     seed: int,
-    chosen: tuple[str | scores.Score, ...] = SCORES,
+    chosen: tuple[str | scores.Score, ...] | None = None,
     **changes,
 ) -> dict[str, np.ndarray | float]:
     """`all_scores` of the test images after a training on those that `is_normal` marks.
 
     The CPU seconds of the training are there too: `training`.
     """
-    normal, start = data.x_train[is_normal], record.cpu_seconds()
-    vae = train(normal, epochs, batch, seed, **changes)
+    normal, start = hold_out(data.x_train[is_normal], seed), record.cpu_seconds()
+    vae = train(normal[0], epochs, batch, seed, **changes)
     seconds = record.cpu_seconds() - start
     return {**all_scores(vae, normal, data.x_test, chosen), "training": seconds}
 

@@ -53,7 +53,7 @@ def _detector(network: str, x, threads: int):
     vae = VAE(16, Gaussian(0.2), network=network)
     vae.compile(optimizer="adam")
     vae.fit(x[:TRAIN], epochs=1, verbose=0)
-    return AnomalyDetector(vae).score
+    return AnomalyDetector(vae, "relative").score
 
 
 def _pyod(x, threads: int):

@@ -256,7 +256,7 @@ def main() -> None:
     for digit, (_, plural) in NAMES.items():
         vae, split = detector(digit)
         write(f"{plural}.js", score_data(digit, vae, split), f"detectors.{plural}")
-        judge = AnomalyDetector(vae).calibrate(split.calibration, RATE)
+        judge = AnomalyDetector(vae, "relative").calibrate(split.calibration, RATE)
         result = judge.evaluate(split.validation.images, split.validation.is_anomaly)
         print(f"{plural}, on the validation part: AUROC {result.auroc.value:.3f}")
         print(f"found {result.detection_rate.value:.3f} at a threshold of {judge.threshold:.3f}")

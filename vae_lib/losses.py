@@ -100,7 +100,7 @@ def importance_weighted_bound(
     """
     check_count("k", k)
     check_count("chunk", chunk)
-    _check_model(model, "encode", "decode", "likelihood", "data_shape")
+    _check_model(model, "encode", "decode", "likelihood", "data_shape", "standardise")
     if hasattr(model, "log_prior"):
         raise ValueError(
             f"model is a {type(model).__name__}; expected a VAE with the prior N(0, I)"
@@ -127,7 +127,8 @@ def _log_weights(model: keras.Model, x, mean, log_var, draws: int, noise):
     eps = keras.random.normal(ops.shape(mean), dtype=mean.dtype, seed=noise)
     z = model.reparameterize(mean, log_var, eps=eps)
     parameters = model.decode(ops.reshape(z, (draws * n, latent_dim)))
-    images = ops.reshape(repeat(ops.cast(x, mean.dtype)), (draws * n, *model.data_shape))
+    images = repeat(model.standardise(ops.cast(x, mean.dtype)))
+    images = ops.reshape(images, (draws * n, *model.data_shape))
     log_likelihood = -ops.reshape(reconstruction(model.likelihood, images, parameters), (draws, n))
     return log_likelihood + log_normal(z) - log_posterior(eps, log_var)
 

@@ -8,14 +8,14 @@ Keras's too, behind the look at their data in `checked_model`.
 from __future__ import annotations
 
 import numbers
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import keras
 import tensorflow as tf
 from keras import ops
 
 from . import likelihoods, losses, networks
-from .batches import Form, checked, is_stream
+from .batches import Form, arrays, checked, is_stream
 from .checked_model import CheckedModel
 from .checks import (
     check_count,
@@ -25,6 +25,7 @@ from .checks import (
     check_seed,
     check_sizes,
 )
+from .columns import Columns
 
 EVALUATION_SEED = 0  # `evaluate` draws the same noise each time, so that its ELBO is repeatable
 POLICIES = ("float32", "float64", "mixed_float16", "mixed_bfloat16")
@@ -43,6 +44,9 @@ class VAE(CheckedModel):
         hidden: filters or units of the encoder's layers; the decoder mirrors them. The default is
             (32, 64) for "conv" and (256,) for "dense".
         beta: weight of the KL term (1 is the evidence lower bound).
+        standardise: for tables: whether the model takes its rows to mean 0 and deviation 1 by
+            column, as the rows of the first `fit` have them, or those of `adapt`. All that goes in
+            and comes out is in the table's own units; terms of the loss are of standardised rows.
         seed: of the sampling noise; None takes it from `keras.utils.set_random_seed`.
         encoder, decoder: your own Keras models instead of `network`, as `networks` describes them.
 
@@ -62,6 +66,7 @@ class VAE(CheckedModel):
         seed: int | None = None,
         encoder: keras.Model | None = None,
         decoder: keras.Model | None = None,
+        standardise: bool = False,
         **kwargs,
     ):
         check_process()
@@ -84,6 +89,7 @@ class VAE(CheckedModel):
             "dense": (networks.dense_encoder, networks.dense_decoder),
         }[network]
         likelihood = likelihoods.get(likelihood)
+        check_standardise(standardise, data_shape, likelihood)
         with networks.policy(self.dtype_policy):
             own = encoder is not None, decoder is not None
             self.encoder = encoder if own[0] else make_encoder(data_shape, latent_dim, **sizes)
@@ -98,6 +104,10 @@ class VAE(CheckedModel):
         self.beta = self.add_weight(
             shape=(), initializer=keras.initializers.Constant(beta), trainable=False, name="beta"
         )
+        self.columns = None
+        if standardise:
+            self.columns = Columns(*data_shape, dtype=self.variable_dtype)
+            self.autocast = False  # float16 ends at 65,504, and a table's own units do not
         self.noise = keras.random.SeedGenerator(seed)
         self.reconstruction_mean = keras.metrics.Mean(name="reconstruction")
         self.kl_mean = keras.metrics.Mean(name="kl")
@@ -106,6 +116,7 @@ class VAE(CheckedModel):
             "hidden": None if hidden is None else layers,
             "seed": None if seed is None else int(seed),
             "own": own,
+            "standardise": bool(standardise),
         }
         self.build((None, *data_shape))
 
@@ -116,7 +127,7 @@ class VAE(CheckedModel):
     def encode(self, x):
         """mean and log-variance of q(z given x), each (n, latent_dim)."""
         self._check(x)
-        mean, log_var = self.encoder(x)
+        mean, log_var = self.encoder(self.standardise(x))
         log_var = bounded(ops.cast(log_var, self.variable_dtype))
         return ops.cast(mean, self.variable_dtype), log_var
 
@@ -138,7 +149,7 @@ class VAE(CheckedModel):
         """The likelihood's parameters (Bernoulli: logits), or E[x given z] with `apply_sigmoid`."""
         check_input(z, (self.latent_dim,), unit_interval=False, name="z")
         parameters = ops.cast(self.decoder(z), self.variable_dtype)
-        return self.likelihood.mean(parameters) if apply_sigmoid else parameters
+        return self.expected(parameters) if apply_sigmoid else parameters
 
     def sample(self, eps=None, n: int = 16, seed: int | None = None):
         """Images E[x given z] decoded from `eps` (n, latent_dim), or from n draws of the prior."""
@@ -164,6 +175,38 @@ class VAE(CheckedModel):
         parameters = self.decode(z)
         return {"mean": mean, "log_var": log_var, "eps": eps, "z": z, "parameters": parameters}
 
+    def standardise(self, x):
+        """x as the likelihood takes it: of a table with `standardise`, by column."""
+        return x if self.columns is None else self.columns.standardise(x)
+
+    def expected(self, parameters):
+        """E[x given z] from the likelihood's parameters, in the units of x."""
+        mean = self.likelihood.mean(parameters)
+        return mean if self.columns is None else self.columns.restore(mean)
+
+    def adapt(self, x) -> None:
+        """Take the columns' means and deviations from the rows x; `fit` does so for its first x.
+
+        Raises a ValueError for a model without `standardise`, and for rows that do not fit.
+        """
+        if self.columns is None:
+            raise ValueError("standardise is False; expected a model with standardise=True")
+        self.columns.adapt(rows for rows, _ in arrays(x, self.form()))
+
+    def fit(self, x=None, y=None, **kwargs):
+        """As in Keras; where columns are standardised, the first x tells how."""
+        self.adapt_once(x)
+        return super().fit(x, y, **kwargs)
+
+    def adapt_once(self, x) -> None:
+        """`adapt`, where it is wanted and has not been."""
+        if self.columns is None or self.columns.adapted:
+            return
+        if isinstance(x, Iterator):
+            found = "x is a generator, whose rows are gone once they were read"
+            raise ValueError(f"{found}; expected a call of adapt(rows) before fit")
+        self.adapt(x)
+
     def kl(self, y_pred):
         """The KL term of each example, (n,), in nats, from what `call` gives."""
         return losses.kl_divergence(y_pred["mean"], y_pred["log_var"])
@@ -171,6 +214,7 @@ class VAE(CheckedModel):
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """Negative ELBO in nats: the (weighted) mean over the batch of reconstruction + beta kl."""
         x = ops.cast(x, self.variable_dtype)  # Keras makes 32-bit batches for 64-bit models
+        x = self.standardise(x)
         reconstruction = losses.reconstruction(self.likelihood, x, y_pred["parameters"])
         kl = self.kl(y_pred)
         if sample_weight is not None:
@@ -185,7 +229,7 @@ class VAE(CheckedModel):
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         """Metrics of `compile`, of x and its reconstruction from the pass's z."""
-        redrawn = self.likelihood.mean(y_pred["parameters"])
+        redrawn = self.expected(y_pred["parameters"])
         return super().compute_metrics(x, x, redrawn, sample_weight)
 
     def predict_step(self, batch):
@@ -201,6 +245,8 @@ class VAE(CheckedModel):
         if is_stream(x):
             raise ValueError(f"x is a {type(x).__name__}; expected one batch, as an array")
         checked(x, self.form())
+        if self.columns is not None and not self.columns.adapted:
+            raise ValueError("the columns' scale is not known yet; expected fit or adapt before")
 
     def get_config(self):
         """Everything that `from_config` needs; own networks and likelihoods are nested."""
@@ -217,6 +263,7 @@ class VAE(CheckedModel):
             "hidden": self._config["hidden"],
             "beta": float(self.beta.numpy()),
             "seed": self._config["seed"],
+            "standardise": self._config["standardise"],
             "encoder": encoder,
             "decoder": decoder,
         }
@@ -230,6 +277,15 @@ class VAE(CheckedModel):
             if config[name] is not None
         }
         return cls(**{**config, **nested})
+
+
+def check_standardise(standardise: bool, data_shape: Sequence[int], likelihood) -> None:
+    """Raise a ValueError where there are no columns to standardise."""
+    if not isinstance(standardise, bool):
+        raise ValueError(f"standardise is {standardise!r}; expected True or False")
+    if standardise and (len(data_shape) != 1 or likelihood.unit_interval):
+        found = f"data_shape {data_shape} and a {type(likelihood).__name__} likelihood"
+        raise ValueError(f"standardise is for tables, (features,), with 'gaussian'; found {found}")
 
 
 @ops.custom_gradient

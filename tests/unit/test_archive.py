@@ -298,8 +298,8 @@ ARRAYS = {
     "classes of others": ("calibration/classes", lambda: npy(np.full(30, 3))),
     "classes negative": ("calibration/classes", lambda: npy(np.full(30, -1))),
     "classes as floats": ("calibration/classes", lambda: npy(np.zeros(30))),
-    "scale nan": ("score0/scale", lambda: npy(np.full(2, np.nan))),
-    "scale of another shape": ("score0/scale", lambda: npy(np.ones(3, "float32"))),
+    "location nan": ("score0/location", lambda: npy(np.full(2, np.nan))),
+    "location of another shape": ("score0/location", lambda: npy(np.ones(3, "float32"))),
     "references of another shape": ("score0/neighbours.references", lambda: npy(np.ones((9, 2)))),
     "something more": ("more", lambda: npy(np.ones(1))),
     "one more score": ("score1/scale", lambda: npy(np.ones(2))),
@@ -315,7 +315,7 @@ def test_a_wrong_array(path, complains, name):
     refused(path, complains)
 
 
-@pytest.mark.parametrize("place", ["model0/0", "calibration/scores", "score0/scale"])
+@pytest.mark.parametrize("place", ["model0/0", "calibration/scores", "score0/location"])
 def test_a_missing_array(path, complains, place):
     parts = members(path)
     del parts[f"{place}.npy"]
@@ -329,7 +329,7 @@ def test_the_checksum_binds_names_contents_and_models(path, complains):
     weights = [name for name in order if name.startswith("model0/")]
     swapped = parts | {weights[2]: parts[weights[4]], weights[4]: parts[weights[2]]}
     changed = parts | {weights[-1]: parts[weights[-1]][:-1] + b"?"}
-    renamed = {name.replace("scale", "other"): part for name, part in parts.items()}
+    renamed = {name.replace("location", "other"): part for name, part in parts.items()}
     for wrong in (swapped, changed, renamed):
         with zipfile.ZipFile(path, "w") as file:
             for name, part in wrong.items():

@@ -65,9 +65,18 @@ def other(value: float = 0.5, **sizes) -> VAE:
     return model
 
 
-PARTS = ("kl", (), ("kl", "x"), ("likelihood",), None, 3, (3,), [["kl"]], {"kl"}, ("kl", "kl"))
+PARTS = ("kl", (), ("kl", "x"), ("likelihood",), 3, (3,), [["kl"]], {"kl"}, ("kl", "kl"))
+NO_SHARE = (-0.1, 1.5, NAN, True, None, "0.5", [0.5])
+NO_WEIGHT = (-0.1, float("inf"), NAN, True, None, "0.5", [0.5])
+HELD = {
+    "one": lambda: it().x[:1],
+    "another shape": lambda: it().x[:, :3],
+    "NaN": lambda: it().x * NAN,
+    "a list": lambda: [1.0, 2.0],
+    "no floats": lambda: it().x.astype(int),
+}
 NO_SCORES = ("nonsense", "", 3, [], ["kl"], {}, scores.SquaredError, np.array(["kl", "elbo"]))
-LEARNERS = ("latent", "activations", "neighbours", "fusion")
+LEARNERS = ("latent", "activations", "neighbours", "joint", "fusion", "typicality", "auto")
 STATES = {
     "nothing": (lambda state: {}, "state lacks"),
     "None": (lambda state: None, "state is a NoneType; expected"),
@@ -86,6 +95,32 @@ SCORES: Cases = {
     **each("neighbours", "k", NO_COUNT, lambda v: made("neighbours", k=v)),
     **each("likelihood", "excess", ("no", 1, None), lambda v: made("likelihood", excess=v)),
     **each("fusion", "parts", PARTS, lambda v: made("fusion", parts=v)),
+    **each("fusion", "below", NO_SHARE, lambda v: made("fusion", below=v)),
+    **each("auto", "parts", PARTS, lambda v: made("auto", parts=v)),
+    **each("auto", "seed", (*NO_SEED, None), lambda v: made("auto", seed=v)),
+    "auto: state for parts that nobody named": (
+        lambda: made("auto").set_state(fitted("auto").state()),
+        ("parts is None", "expected the names"),
+    ),
+    "auto: for classes": (
+        lambda: AnomalyDetector(it().conditional, "auto"),
+        ("score is 'auto'", "for each class", "expected another one"),
+    ),
+    **each("joint", "k", NO_COUNT, lambda v: made("joint", k=v)),
+    **each("joint", "weight", NO_WEIGHT, lambda v: made("joint", weight=v)),
+    **each("largest", "size", NO_COUNT, lambda v: made("largest", size=v)),
+    "fusion: state for parts that nobody named": (
+        lambda: made("fusion").set_state(fitted("fusion").state()),
+        ("parts is None", "expected names"),
+    ),
+    **{
+        f"{name}: held_out: {how}": (
+            lambda name=name, wrong=wrong: made(name).fit(it().vae, it().x, wrong()),
+            ("held_out", "expected"),
+        )
+        for name in ("joint", "fusion", "auto")
+        for how, wrong in HELD.items()
+    },
     **each("get", "score", (*NO_SCORES, None), scores.get, "one of"),
     **kinds("score: model", NO_MODELS, lambda m: made("kl")(m(), it().x), "expected a VAE"),
     **kinds("fit: model", NO_MODELS, lambda m: made("latent").fit(m(), it().x), "expected a VAE"),
@@ -110,14 +145,14 @@ SCORES: Cases = {
             lambda name=name: made(name).fit(it().table, it().rows)(it().table, it().rows),
             (f"score is '{name}'", "expected images", "data_shape is (13,)"),
         )
-        for name in ("local", "relative", "fusion")
+        for name in ("local", "relative", "largest", "auto")
     },
     **{
         f"{name}: no map": (
             lambda name=name: made(name).map(it().vae, it().x),
             (f"score is '{name}'", "no map"),
         )
-        for name in ("kl", "elbo", "bound", "latent", "neighbours")
+        for name in ("kl", "elbo", "bound", "latent", "neighbours", "largest", "fusion")
     },
     **{
         f"{name}: {how} before fit": (
@@ -146,10 +181,14 @@ SCORES: Cases = {
             lambda name=name, n=n: fitted(name, n=n),
             (f"images has {n}; expected {n + 1} or more",),
         )
-        for name, n in (("latent", 1), ("activations", 1), ("neighbours", 4), ("fusion", 3))
+        for name, n in (
+            *(("latent", 1), ("activations", 1), ("neighbours", 4)),
+            *(("joint", 2), ("fusion", 9), ("auto", 9)),
+        )
     },
     **kinds("latent: state of", STATES, lambda change: spoilt("latent", change)),
     **kinds("neighbours: state of", STATES, lambda change: spoilt("neighbours", change)),
+    **kinds("joint: state of", STATES, lambda change: spoilt("joint", change)),
     "kl: weights of NaN": (
         lambda: made("kl")(other(NAN), it().x),
         ("the score 'kl' of images [0, 1, 2, 3, 4] and others is not finite; expected",),
@@ -163,7 +202,7 @@ SCORES: Cases = {
             lambda name=name: fitted(name, other(NAN)),
             ("finite", "expected"),
         )
-        for name in ("latent", "activations", "neighbours")
+        for name in ("latent", "activations", "neighbours", "joint")
     },
     "reconstruction: a pixel of 1e30": (
         lambda: made("reconstruction")(it().gaussian, nan(1e30)),
@@ -206,7 +245,7 @@ NO_CLASSES = {
     "negative": (-np.ones(40, int), "classes has values in -1..-1"),
     "one missing": (np.zeros(40, int), "classes has no 1"),
     "masked": (masked(np.arange(40) % 2), "masked"),
-    "a few": ((np.arange(40) < 3).astype(int), "scores has 3 values"),
+    "a few": ((np.arange(40) < 3).astype(int), "images has 2; expected 10 or more to fit on"),
 }
 NO_FLAGS = {
     "too few": (np.arange(39) % 2 == 1, "is_anomaly has shape (39,)"),
@@ -261,17 +300,40 @@ DETECTORS: Cases = {
             lambda name=name: AnomalyDetector(it().table, name),
             (f"score is '{name}'", "expected images"),
         )
-        for name in ("local", "relative", "fusion")
+        for name in ("local", "relative", "largest")
+    },
+    **{
+        f"calibrate: training: {how}": (
+            lambda wrong=wrong: calibrate(training=wrong()),
+            ("training", "expected"),
+        )
+        for how, wrong in {
+            **{how: wrong for how, wrong in HELD.items() if how != "one"},
+            "with classes": lambda: (it().x, it().y),
+            "a pair of one": lambda: (it().x,),
+            "three": lambda: (it().x, it().y, it().y),
+        }.items()
+    },
+    **{
+        f"calibrate: training by class: {how}": (
+            lambda wrong=wrong: calibrate("by_class", classes=it().y, training=wrong()),
+            ("training", "expected"),
+        )
+        for how, wrong in {
+            "no classes": lambda: it().x,
+            "too few classes": lambda: (it().x, it().y[:9]),
+            "one class": lambda: (it().x, np.zeros(40, int)),
+        }.items()
     },
     **each("calibrate", "method", METHODS, lambda v: calibrate(method=v), "'conformal'"),
     **each("calibrate", "false_alarm_rate", NO_RATE, lambda v: calibrate(false_alarm_rate=v)),
     "calibrate: a rate for more images": (
         lambda: calibrate(false_alarm_rate=0.01),
-        ("scores has 40 values", "expected 99 or more"),
+        ("scores has 20 values", "expected 99 or more"),
     ),
     "calibrate: a tail of few images": (
         lambda: calibrate(method="tail", false_alarm_rate=0.01),
-        ("scores has 40 values", "expected 10 or more"),
+        ("scores has 20 values", "expected 10 or more"),
     ),
     "calibrate: one image to learn from": (
         lambda: calibrate("learned", images=it().x[:2]),

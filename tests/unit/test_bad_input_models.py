@@ -78,6 +78,7 @@ NO_DECODERS = {
 BUILDING: Cases = {
     **each("VAE", "latent_dim", NO_COUNT, build(VAE, "latent_dim"), "whole number"),
     **each("VAE", "data_shape", NO_SIZES, build(VAE, "data_shape")),
+    **each("VAE", "standardise", (1, None, "yes", [True]), build(VAE, "standardise")),
     **each("VAE", "hidden", (5, "55", (0,), (2.5,), {5}, (5, None)), build(VAE, "hidden")),
     **each("VAE", "network", ("mlp", None, 3, ["conv"], dict), build(VAE, "network"), "'conv' or"),
     **each("VAE", "beta", (-1, NAN, INF, "1", None, True, [1], 1j), build(VAE, "beta"), "finite"),

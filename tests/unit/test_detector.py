@@ -49,7 +49,7 @@ def test_it_finds_what_is_odd_and_keeps_its_rate(detector):
 
 @pytest.mark.parametrize("method", ["conformal", "quantile", "tail"])
 def test_every_method_gives_a_threshold_among_the_calibration_scores(vae, method):
-    detector = AnomalyDetector(vae).calibrate(CALIBRATION, 0.1, method=method)
+    detector = AnomalyDetector(vae, "relative").calibrate(CALIBRATION, 0.1, method=method)
     flagged = (detector.calibration_scores > detector.threshold).mean()
     assert abs(flagged - 0.1) < 0.03
 
@@ -59,6 +59,52 @@ def test_p_values_agree_with_the_decision(detector):
     p = detector.p_value(images)
     assert ((p > 0) & (p <= 1)).all()
     np.testing.assert_array_equal(p <= 0.1, detector.predict(images))
+
+
+def test_training_images_are_what_a_score_learns_from(vae):
+    held, rest = CALIBRATION[::2], CALIBRATION[1::2]
+    expected = scores.Fusion().fit(vae, NORMAL, held)(vae, rest)
+    found = AnomalyDetector(vae).calibrate(CALIBRATION, 0.1, training=NORMAL)
+    np.testing.assert_array_equal(found.calibration_scores, expected)
+
+
+def test_training_images_of_each_class(two_classes):
+    images = np.concatenate([CALIBRATION, blobs(120, 5, odd=True)])
+    training = np.concatenate([NORMAL, blobs(200, 6, odd=True)])
+    classes, of_training = np.repeat([0, 1], 120), np.repeat([0, 1], 200)
+    found = AnomalyDetector(two_classes.model).calibrate(
+        images, 0.1, classes=classes, training=(training, of_training)
+    )
+    score = scores.Fusion().fit(two_classes.model[1], training[200:], images[120::2])
+    expected = score(two_classes.model[1], images[121::2])
+    np.testing.assert_array_equal(found.calibration_scores[60:], expected)
+
+
+@pytest.mark.parametrize(
+    ("training", "words"),
+    [
+        (NORMAL[:, :3], ("training has shape",)),
+        ((NORMAL, np.zeros(200, int)), ("classes of training came", "without them")),
+        (NORMAL[:2], ("images has 2", "5")),
+    ],
+)
+def test_training_images_that_do_not_fit(vae, complains, training, words):
+    complains(lambda: AnomalyDetector(vae).calibrate(CALIBRATION, training=training), *words)
+
+
+def test_a_table_is_explained_by_the_names_of_its_columns():
+    frame = load_breast_cancer(as_frame=True).data.astype("float32")
+    rows = frame.iloc[:, :6]
+    vae = VAE(3, "gaussian", (6,), "dense", (16,), standardise=True, seed=0)
+    vae.compile(optimizer="adam")
+    vae.fit(rows[:300].to_numpy(), epochs=20, verbose=0)
+    detector = AnomalyDetector(vae).calibrate(rows[300:450].to_numpy(), training=rows[:300])
+    odd = rows[450:].copy()
+    odd["mean area"] *= 10
+    shares = detector.heatmap(odd)
+    assert shares.columns.equals(odd.columns) and shares.index.equals(odd.index)
+    np.testing.assert_allclose(shares.sum(axis=1), detector.score(odd), rtol=1e-4)
+    assert (shares.idxmax(axis=1) == "mean area").mean() > 0.9
 
 
 def test_a_score_that_was_fitted_before_keeps_what_it_learned(vae, tmp_path):
@@ -211,7 +257,7 @@ def test_before_it_is_calibrated(vae, call):
         getattr(AnomalyDetector(vae), call)(TEST)
     with pytest.raises(NotFittedError, match="call calibrate first"):
         AnomalyDetector(vae).save("nowhere")
-    assert AnomalyDetector(vae).score(TEST).shape == (400,)
+    assert AnomalyDetector(vae, "relative").score(TEST).shape == (400,)
 
 
 def test_labelled_anomalies_among_the_calibration_images(vae, complains):
@@ -229,13 +275,13 @@ def test_rates_outside_zero_to_one(vae, complains, rate):
 
 
 def test_too_few_images_for_the_rate(vae, complains):
-    complains(lambda: AnomalyDetector(vae).calibrate(CALIBRATION[:30], 0.01), "30", "99")
+    complains(lambda: AnomalyDetector(vae).calibrate(CALIBRATION[:30], 0.01), "15", "99")
     complains(lambda: AnomalyDetector(vae).calibrate(CALIBRATION[:0]), "images is empty")
 
 
 def test_a_failed_calibration_changes_nothing(detector, complains):
     before = detector.threshold
-    complains(lambda: detector.calibrate(CALIBRATION[:5], 0.01), "5")
+    complains(lambda: detector.calibrate(CALIBRATION[:30], 0.01), "15", "99")
     complains(lambda: detector.calibrate(CALIBRATION, method="guess"), "method is 'guess'")
     assert detector.threshold == before
 
@@ -278,7 +324,9 @@ def two_classes() -> AnomalyDetector:
         model.compile(optimizer="adam")
         model.fit(blobs(200, c, odd=bool(c)), epochs=20, verbose=0)
     images = np.concatenate([CALIBRATION, blobs(120, 5, odd=True)])
-    return AnomalyDetector(models).calibrate(images, 0.1, classes=np.repeat([0, 1], 120))
+    return AnomalyDetector(models, "relative").calibrate(
+        images, 0.1, classes=np.repeat([0, 1], 120)
+    )
 
 
 def test_one_vae_a_class_scores_under_the_class_that_suits_best(two_classes):

@@ -25,6 +25,7 @@ FLOORS = {
     "losses": 1,
     "checked_model": 1,
     "batches": 0,
+    "columns": 0,
     "data": 0,
     "networks": 0,
     "likelihoods": 0,

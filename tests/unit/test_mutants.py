@@ -229,8 +229,8 @@ BUGS = {
     ),
     "a refused calibration that counts": Bug(
         "detector/detector",
-        "score.copy().fit(model",
-        "score.fit(model",
+        "score = score.copy()",
+        "pass",
         "promises",
         "refused and gaussian and latent",
     ),
@@ -257,6 +257,67 @@ BUGS = {
         "self._compile(lambda: vae, pixels)",
         "scores",
         "alive",
+    ),
+    # what is usual
+    "a fusion that counts twice what its parts share": Bug(
+        "scores/fusion",
+        "(1 - SHRINKAGE) * correlation +",
+        "0 * correlation +",
+        "scores",
+        "whitened_sum",
+    ),
+    "a fusion that sees one side": Bug(
+        "scores/fusion", "self.below * deviations", "0 * deviations", "scores", "whitened_sum"
+    ),
+    "what is usual, told by images that the parts know": Bug(
+        "scores/fusion",
+        "logs = self.logarithms(vae, held_out)",
+        "logs = self.logarithms(vae, images)",
+        "scores",
+        "whitened_sum",
+    ),
+    "a choice by the worst": Bug(
+        "scores/auto", "return max(self.table,", "return min(self.table,", "scores", "auto_is"
+    ),
+    "an image that is patched with itself": Bug(
+        "scores/pseudo", "images[np.roll(order, 1)]", "images[order]", "scores", "pseudo"
+    ),
+    "training images that nobody uses": Bug(
+        "detector/detector",
+        "(held_out,) if seen is None else (seen, held_out)",
+        "(held_out,)",
+        "detector",
+        "training_images",
+    ),
+    "a mean that counts what is outside the image": Bug(
+        "scores/errors",
+        "sums / ops.reshape(",
+        "sums / size + 0 * ops.reshape(",
+        "scores",
+        "local_mean",
+    ),
+    "residuals in the table's own units": Bug(
+        "scores/errors",
+        "vae.standardise(x) - vae.likelihood.mean(vae.decode(vae.encode(x)[0]))",
+        "x - vae.reconstruct(x)",
+        "columns",
+        "scikit_learn",
+    ),
+    "a constant column divided by nothing": Bug(
+        "columns", "scaler.scale_)", "scaler.var_**0.5)", "columns", "constant"
+    ),
+    "a scale that each fit makes anew": Bug(
+        "model",
+        "self.columns is None or self.columns.adapted",
+        "self.columns is None",
+        "columns",
+        "later_fit",
+    ),
+    "a large number in float16": Bug(
+        "model", "self.autocast = False", "pass", "columns", "precision"
+    ),
+    "shares of the row alone": Bug(
+        "scores/distances", "by_row + by_residual", "by_row", "scores", "joint"
     ),
     # the detector's file
     "a checksum without the models": Bug(

@@ -30,7 +30,7 @@ MODELS = {
     "bernoulli": lambda: VAE(**CONV),
     "gaussian": lambda: VAE(**SMALL, likelihood=Gaussian(0.3)),
     "per pixel": lambda: VAE(**SMALL, likelihood=Gaussian("per_pixel")),
-    "table": lambda: VAE(**TABLE, likelihood="gaussian"),
+    "table": lambda: VAE(**TABLE, likelihood="gaussian", standardise=True),
     "conditional": lambda: ConditionalVAE(2, **SMALL),
     "mixture": lambda: MixtureVAE(components=2, **SMALL),
     "one a class": lambda: [VAE(**SMALL, seed=c) for c in range(2)],
@@ -45,7 +45,7 @@ def suits(kind: str, name: str) -> bool:
     if kind == "gaussian":
         return True
     if kind == "table":
-        return name in ("bound", "neighbours")
+        return name in ("bound", "joint")
     return name in ("probability" if kind == "mixture" else "bound", "fusion")  # its parts too
 
 

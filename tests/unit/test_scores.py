@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import ops
-from scipy import ndimage, special, stats
+from scipy import linalg, ndimage, special, stats
 from sklearn.covariance import LedoitWolf
+from sklearn.metrics import roc_auc_score
 from sklearn.metrics.pairwise import cosine_similarity
 from sklearn.neighbors import NearestNeighbors
 
-from vae_lib import VAE, Gaussian, losses, scores
+from vae_lib import VAE, Gaussian, MixtureVAE, losses, scores
 
 ALL = tuple(scores.SCORES)
 
@@ -55,13 +56,13 @@ def test_one_finite_score_an_image_whatever_its_company_order_or_call(trained, m
 
 @pytest.mark.parametrize("name", scores.MAPS)
 def test_the_pixels_shares_sum_to_the_score(trained, many, name):
-    score = scores.get(name)
+    score = scores.get(name).fit(trained, many)
     shares = score.map(trained, many)
     assert shares.shape == many.shape
     np.testing.assert_allclose(shares.sum((1, 2, 3)), score(trained, many), rtol=1e-4)
 
 
-@pytest.mark.parametrize("name", sorted(set(ALL) - set(scores.MAPS)))
+@pytest.mark.parametrize("name", sorted(set(ALL) - {*scores.MAPS, "auto"}))
 def test_no_map_where_there_is_none(trained, many, name, complains):
     complains(lambda: scores.get(name).map(trained, many), name, "no map", "relative")
 
@@ -216,19 +217,118 @@ def test_a_copy_of_a_normal_image_is_at_distance_zero_and_not_below(make_vae, ma
     assert np.isfinite(scores.Fusion(("neighbours",)).fit(vae, copies)(vae, copies)).all()
 
 
-@pytest.mark.parametrize("parts", [("local", "relative"), ("local", "latent", "neighbours")])
-def test_fusion_is_the_mean_of_standardised_logs(trained, many, parts):
-    learns = "latent" in parts
-    to_fit, rest = (many[::2], many[1::2]) if learns else (many, many)
-    expected = 0
-    for name in parts:
-        score = scores.get(name).fit(trained, to_fit)
-        normal, found = np.log(score(trained, rest)), np.log(score(trained, many) + 1e-9)
-        expected = expected + (found - normal.mean()) / normal.std() / len(parts)
-    fusion = scores.Fusion(parts).fit(trained, many)
-    np.testing.assert_allclose(
-        fusion(trained, rest), expected[1::2] if learns else expected, atol=1e-2
+@pytest.mark.parametrize("below", [0.0, 0.5, 1.0])
+def test_fusion_is_a_whitened_sum_of_squares(trained, many, below):
+    parts, to_fit, held = ("local", "latent", "neighbours"), many[:25], many[25:]
+    logs = lambda images: np.stack(  # noqa: E731
+        [np.log(scores.get(n).fit(trained, to_fit)(trained, images)) for n in parts], axis=1
     )
+    usual, found = logs(held), logs(held[::2] * 0.5)
+    z = (found - usual.mean(axis=0)) / usual.std(axis=0)
+    correlation = 0.9 * np.corrcoef(usual.T) + 0.1 * np.eye(3)
+    deviations = z @ np.linalg.inv(linalg.sqrtm(correlation))
+    expected = (np.where(deviations < 0, below, 1) * deviations) ** 2
+    fusion = scores.Fusion(parts, below).fit(trained, to_fit, held)
+    found = fusion(trained, held[::2] * 0.5)
+    np.testing.assert_allclose(found, expected.sum(axis=1), rtol=1e-3, atol=1e-3)
+
+
+def test_fusion_takes_what_suits_the_model(make_vae, trained, many, table):
+    fusion = scores.Fusion()
+    assert fusion.fit(trained, many).parts == scores.fusion.OF_IMAGES
+    prior = MixtureVAE(3, data_shape=(4, 4, 1), network="dense", hidden=(8,))
+    assert "kl" not in scores.Fusion().fit(prior, many).parts
+    rows = make_vae(likelihood="gaussian", data_shape=(13,))
+    assert scores.Fusion().fit(rows, table).parts == scores.fusion.OF_TABLES
+
+
+def test_without_held_out_images_half_of_them_are(trained, many):
+    found = scores.Fusion().fit(trained, many)(trained, many)
+    expected = scores.Fusion().fit(trained, many[::2], many[1::2])(trained, many)
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_the_map_of_a_fusion_sums_to_it(trained, many, complains):
+    fusion = scores.Fusion().fit(trained, many)
+    shares = fusion.map(trained, many)
+    np.testing.assert_allclose(shares.sum(axis=(1, 2, 3)), fusion(trained, many), rtol=1e-4)
+    blind = scores.Fusion(("kl", "latent")).fit(trained, many)
+    complains(lambda: blind.map(trained, many), "no map")
+
+
+def test_auto_is_the_candidate_that_finds_most_pseudo_anomalies(trained, many):
+    auto = scores.Auto().fit(trained, many[:25], many[25:])
+    assert list(auto.table) == ["relative", "neighbours", "fusion", "typicality"]
+    for name, area in auto.table.items():
+        score, areas = scores.get(name).fit(trained, many[:25], many[25:]), []
+        for kind in scores.pseudo.KINDS:
+            strange = kind(many[25:], np.random.RandomState(0)).astype("float32")
+            found = np.concatenate([score(trained, x) for x in (many[25:], strange)])
+            areas.append(roc_auc_score(np.repeat([0, 1], 20), found))
+        assert area == pytest.approx(np.mean(areas), abs=0.01)
+        if name == auto.chosen:
+            np.testing.assert_allclose(auto(trained, many), score(trained, many), rtol=1e-3)
+    assert auto.table[auto.chosen] == max(auto.table.values())
+
+
+def test_auto_chooses_two_sides_where_strangers_are_simpler(monkeypatch, trained, many):
+    blurred = lambda x, rng: 0.2 * x + 0.8 * x.mean(axis=(1, 2), keepdims=True)  # noqa: E731
+    monkeypatch.setattr(scores.auto, "KINDS", (blurred,))
+    assert scores.Auto().fit(trained, many[:25], many[25:]).chosen in ("fusion", "typicality")
+
+
+@pytest.mark.parametrize("chosen", ["relative", "neighbours", "fusion", "typicality"])
+def test_auto_keeps_what_it_has_chosen(monkeypatch, trained, many, chosen):
+    monkeypatch.setattr(scores.Auto, "chosen", chosen)
+    auto = scores.Auto().fit(trained, many)
+    again = scores.Auto(**auto.arguments())
+    again.set_state(auto.state())
+    np.testing.assert_array_equal(again(trained, many), auto(trained, many))
+    shares = again.map(trained, many)
+    np.testing.assert_allclose(shares.sum(axis=(1, 2, 3)), auto(trained, many), rtol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(4, 4, 1), (28, 28, 1), (9, 14, 3), (3, 2, 1), (1, 1, 1)])
+@pytest.mark.parametrize("kind", scores.pseudo.KINDS)
+def test_pseudo_anomalies_are_images_in_range_and_leave_the_normal_ones(kind, shape):
+    images = np.random.RandomState(0).rand(6, *shape).astype("float32")
+    before = images.copy()
+    found = kind(images, np.random.RandomState(1))
+    assert found.shape == images.shape and found.min() >= 0 and found.max() <= 1
+    np.testing.assert_array_equal(images, before)
+    np.testing.assert_array_equal(found, kind(images, np.random.RandomState(1)))
+    if shape[0] == 28:
+        assert (found != images).any(axis=(1, 2, 3)).all()
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 8, 30])
+def test_a_local_mean_is_keras_s_average_pool(many, size):
+    expected = keras.ops.average_pool(many, size, strides=1, padding="same")
+    found = scores.errors.local_mean(many, size)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_the_largest_error_is_that_of_the_worst_place(trained, many):
+    error = np.square(many - np.asarray(trained.reconstruct(many)))
+    pooled = ops.average_pool(error, 3, strides=1, padding="same")
+    expected = np.max(pooled, axis=(1, 2, 3))
+    found = scores.LargestError(3)(trained, many)
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.5])
+def test_the_joint_distance_is_scikit_learns(make_vae, table, weight):
+    vae = make_vae(likelihood="gaussian", data_shape=(13,))
+    train, held, new = table[:6], table[6:9], table[9:]
+    residuals = [rows - np.asarray(vae.reconstruct(rows)) for rows in (train, held, new)]
+    deviation = residuals[1].std(axis=0) + 1e-3
+    known, asked = (
+        np.hstack([rows, weight * residual / deviation])
+        for rows, residual in ((train, residuals[0]), (new, residuals[2]))
+    )
+    expected = NearestNeighbors(n_neighbors=3).fit(known).kneighbors(asked)[0].mean(axis=1)
+    score = scores.JointDistance(weight=weight).fit(vae, train, held)
+    np.testing.assert_allclose(score(vae, new), expected, rtol=1e-4)
 
 
 # Wrong input

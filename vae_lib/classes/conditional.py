@@ -23,10 +23,12 @@ class Given:
 
     reparameterize, draw, reconstruct = VAE.reparameterize, VAE.draw, VAE.reconstruct
     sample, form, __call__ = VAE.sample, VAE.form, VAE.call
+    standardise, expected = VAE.standardise, VAE.expected
 
     def __init__(self, model: ConditionalVAE, y):
         self.model, self.y = model, y
-        for name in ("data_shape", "latent_dim", "likelihood", "noise", "variable_dtype", "beta"):
+        names = ("data_shape", "latent_dim", "likelihood", "noise", "variable_dtype", "beta")
+        for name in (*names, "columns"):
             setattr(self, name, getattr(model, name))
         self.encoder, self.decoder = model.encoder, model.decoder
 
@@ -36,7 +38,7 @@ class Given:
     def encode(self, x):
         """mean and log-variance of q(z given x, class), each (n, latent_dim)."""
         self.model._check(x)
-        mean, log_var = self.encoder(x, self._one_hot(x))
+        mean, log_var = self.encoder(self.standardise(x), self._one_hot(x))
         log_var = bounded(ops.cast(log_var, self.variable_dtype))
         return ops.cast(mean, self.variable_dtype), log_var
 
@@ -44,7 +46,7 @@ class Given:
         """The likelihood's parameters, or E[x given z, class] with `apply_sigmoid`."""
         check_input(z, (self.latent_dim,), unit_interval=False, name="z")
         parameters = ops.cast(self.decoder(z, self._one_hot(z)), self.variable_dtype)
-        return self.likelihood.mean(parameters) if apply_sigmoid else parameters
+        return self.expected(parameters) if apply_sigmoid else parameters
 
     def _one_hot(self, x):
         classes = ops.broadcast_to(ops.cast(self.y, "int32"), (ops.shape(x)[0],))
@@ -157,6 +159,7 @@ class ConditionalVAE(VAE):
 
     def fit(self, x=None, y=None, *, validation_data=None, sample_weight=None, **kwargs):
         """As in Keras; validation_data is (x, y), (x, y, weight) or batches of them."""
+        self.adapt_once(x)
         x, y = self._pair(x, y)
         if isinstance(validation_data, (tuple, list)):
             check_parts(validation_data)

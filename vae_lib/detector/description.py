@@ -55,7 +55,7 @@ LIKELIHOOD = {
     ]
 }
 OURS = _object(
-    {"classes": COUNT, "components": COUNT},
+    {"classes": COUNT, "components": COUNT, "standardise": {"type": "boolean"}},
     kind={"enum": list(MODELS)},
     latent_dim=SIZE,
     likelihood=LIKELIHOOD,
@@ -112,7 +112,7 @@ def describe(model: VAE) -> dict:
     if isinstance(likelihood, Gaussian):
         more = likelihood.get_config()
         of_likelihood |= {"sigma": more["sigma"], "min_sigma": more["min_sigma"]}
-    plain = ("latent_dim", "network", "beta", "seed")
+    plain = ("latent_dim", "network", "beta", "seed", "standardise")
     found = {"kind": kind, "likelihood": of_likelihood, "dtype": model.dtype_policy.name}
     found |= {name: config[name] for name in plain} | {"data_shape": list(model.data_shape)}
     found["hidden"] = None if config["hidden"] is None else list(config["hidden"])

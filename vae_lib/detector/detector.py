@@ -26,8 +26,8 @@ class AnomalyDetector:
 
     Args:
         model: a trained VAE, or a sequence of them, one for each normal class 0, 1, ...
-        score: a name in `scores.SCORES` or an object from `scores`. The default is "relative" for
-            images and "likelihood" for tables.
+        score: a name in `scores.SCORES` or an object from `scores`. The default is "joint" for
+            tables; for images it is "auto", and "fusion" with classes.
 
     A `ConditionalVAE`, or one VAE a class, scores an image under each class: the image is as
     anomalous as under the class that suits it best. Such a detector has one threshold a class, and
@@ -39,15 +39,15 @@ class AnomalyDetector:
     def __init__(self, model: VAE | Sequence[VAE], score: str | scores.Score | None = None):
         self._models = check_models(model)
         first = self._models[0]
-        if score is None:
-            score = "relative" if len(first.data_shape) == 3 else "likelihood"
-        self._score = scores.get(score).copy()  # two detectors may be given one object
         conditional = isinstance(first, ConditionalVAE)
         self._listed = not isinstance(model, VAE)
         self._by_class = conditional or self._listed
+        if score is None:
+            one = "fusion" if self._by_class else "auto"
+            score = one if len(first.data_shape) == 3 else "joint"
+        self._score = scores.get(score).copy()  # two detectors may be given one object
         views = [first.given(c) for c in range(first.classes)] if conditional else self._models
-        for view in views:
-            self._score.check_model(view)
+        self._score.suit(views)
         if self._score.directions_only and len(first.data_shape) != 3:
             found = f"score is {self._score.label()}, which compares directions and not sizes"
             warnings.warn(f"{found}: in a table the largest value may pass", stacklevel=2)
@@ -95,15 +95,18 @@ class AnomalyDetector:
         false_alarm_rate: float = 0.05,
         method: str = "conformal",
         classes: np.ndarray | None = None,
+        training: np.ndarray | tuple[np.ndarray, np.ndarray] | None = None,
     ) -> AnomalyDetector:
         """Set the threshold from normal images that the model has not seen.
 
         `method` names a function of `thresholds`: "conformal" keeps the false-alarm rate on
         average for any n; see there for what each promises. A score that has to learn (latent,
-        activations, neighbours, fusion) takes every other image for it and the threshold the rest,
-        unless you fitted it before. A detector with classes wants `classes`, integers (n,), or
-        batches (images, classes): the threshold of each class comes from its own images under that
-        class. The threshold is for the models as they are: after more training calibrate again.
+        activations, neighbours, joint, fusion, typicality, auto) takes every other image for it and
+        the threshold the rest, unless you fitted it before. It learns more if it gets the images
+        that the model was trained on, too, as `training`; with classes, a pair (images, classes). A
+        detector with classes wants `classes`, integers (n,), or batches (images, classes): the
+        threshold of each class comes from its own images under that class. The threshold is for the
+        models as they are: after more training calibrate again.
 
         Raises:
             ValueError: labelled anomalies among the images, too few of them (or of a class) for the
@@ -123,22 +126,19 @@ class AnomalyDetector:
             images = images.images
         if not (isinstance(method, str) and method in METHODS):
             raise ValueError(f"method is {method!r}; expected one of {tuple(METHODS)}")
-        images, labels = whole(images, self._models[0].form("images"))
-        if self._by_class:
-            classes = labels if classes is None else classes
-            check_labels(classes, len(images), len(self._now.views), "classes")
-        elif classes is not None:
-            raise ValueError(
-                "classes came for one VAE without them; expected a ConditionalVAE or a list of VAEs"
-            )
+        groups = self._by_view(images, classes)
+        trained_on = [None] * len(groups)
+        if training is not None:
+            pair = training if isinstance(training, tuple) else (training, None)
+            if len(pair) != 2:
+                raise ValueError(f"training has {len(pair)} parts; expected (images, classes)")
+            trained_on = self._by_view(*pair, "training")
         views, found, weights = [], [], []
-        for c, (model, score) in enumerate(self._now.views):
-            group = images[np.asarray(classes) == c] if self._by_class else images
-            if self._by_class and len(group) == 0:
-                raise ValueError(f"classes has no {c}; expected every class of the model")
+        for (model, score), group, seen in zip(self._now.views, groups, trained_on, strict=True):
             if self._fits_score:
-                score = score.copy().fit(model, group[::2])
-                group = group[1::2]
+                held_out, group = group[::2], group[1::2]
+                score = score.copy()
+                score.fit(model, *((held_out,) if seen is None else (seen, held_out)))
             values, fingerprint = score.of(model, group)
             views.append((model, score))
             found.append(values)
@@ -184,8 +184,12 @@ class AnomalyDetector:
     def heatmap(self, images: np.ndarray) -> np.ndarray:
         """The share of each pixel in the score, in the shape of the images; shares sum to it.
 
-        With classes, under the closest one.
+        With classes, under the closest one. A DataFrame's shares come as a DataFrame: of each row,
+        which columns made the score.
         """
+        if hasattr(images, "columns"):
+            shares = self.heatmap(np.asarray(images))
+            return type(images)(shares, index=images.index, columns=images.columns)
         now = self._now
         if not self._by_class:
             model, score = now.views[0]
@@ -250,6 +254,23 @@ class AnomalyDetector:
             told = str(error) if isinstance(error, ValueError | zipfile.BadZipFile) else repr(error)
             expected = f"path is {str(path)!r}; expected a file that AnomalyDetector.save wrote"
             raise ValueError(f"{expected}, but {told}") from error
+
+    def _by_view(self, images, classes, name: str = "images") -> list[np.ndarray]:
+        """The images of each class, or all of them without classes."""
+        images, labels = whole(images, self._models[0].form(name))
+        label = "classes" if name == "images" else f"classes of {name}"
+        if not self._by_class:
+            if classes is not None:
+                found = f"{label} came for one VAE without them"
+                raise ValueError(f"{found}; expected a ConditionalVAE or a list of VAEs")
+            return [images]
+        classes = labels if classes is None else classes
+        check_labels(classes, len(images), len(self._now.views), label)
+        groups = [images[np.asarray(classes) == c] for c in range(len(self._now.views))]
+        for c, group in enumerate(groups):
+            if len(group) == 0:
+                raise ValueError(f"{label} has no {c}; expected every class of the model")
+        return groups
 
     def _calibrated(self, name: str):
         return None if self._now.calibration is None else getattr(self._now.calibration, name)

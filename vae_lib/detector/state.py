@@ -11,7 +11,7 @@ from sklearn.exceptions import NotFittedError
 from ..batches import arrays
 from ..classes import ConditionalVAE, Given
 from ..model import VAE
-from ..scores import Score
+from ..scores import Score, fingerprint_of
 from .calibration import Calibration
 
 
@@ -35,7 +35,11 @@ class State(NamedTuple):
     def calibrated_scores(self, images) -> tuple[np.ndarray, Calibration]:
         """Scores (n, classes), and the calibration that holds for them."""
         self.check_fresh(self.weights)
-        found, weights = self.scores(images)
+        try:
+            found, weights = self.scores(images)
+        except ValueError:  # perhaps of a score that was fitted on other weights, too
+            self.check_fresh([fingerprint_of(model) for model, _ in self.views])
+            raise
         self.check_fresh(weights)
         return found, self.calibration
 

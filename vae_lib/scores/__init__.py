@@ -4,10 +4,11 @@
 nor on the call. Scores with a `fit` learn what is usual from normal images.
 """
 
+from .auto import Auto
 from .base import SCORES, Score, fingerprint_of, get
-from .distances import ActivationDistance, LatentDistance, NeighbourDistance
-from .errors import LocalError, RelativeError, SquaredError
-from .fusion import Fusion
+from .distances import ActivationDistance, JointDistance, LatentDistance, NeighbourDistance
+from .errors import LargestError, LocalError, RelativeError, SquaredError
+from .fusion import Fusion, Typicality
 from .probabilities import (
     KL,
     ImportanceBound,
@@ -23,8 +24,11 @@ __all__ = [
     "MAPS",
     "SCORES",
     "ActivationDistance",
+    "Auto",
     "Fusion",
     "ImportanceBound",
+    "JointDistance",
+    "LargestError",
     "LatentDistance",
     "LocalError",
     "NegativeELBO",
@@ -34,6 +38,7 @@ __all__ = [
     "RelativeError",
     "Score",
     "SquaredError",
+    "Typicality",
     "fingerprint_of",
     "get",
 ]

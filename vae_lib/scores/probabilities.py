@@ -32,7 +32,9 @@ class NegativeLogLikelihood(Score):
 
     def terms(self, vae: VAE, x):
         """One a pixel."""
-        log_prob = vae.likelihood.log_prob(x, vae.decode(vae.encode(x)[0]))
+        parameters = vae.decode(vae.encode(x)[0])
+        x = vae.standardise(x)
+        log_prob = vae.likelihood.log_prob(x, parameters)
         return (vae.likelihood.best_log_prob(x) if self.excess else 0.0) - log_prob
 
 
@@ -70,7 +72,7 @@ class ReconstructionProbability(Score):
         z = mean + ops.exp(0.5 * log_var) * eps
         parameters = vae.decode(ops.reshape(z, (-1, vae.latent_dim)))
         parameters = ops.reshape(parameters, (self.draws, -1, *vae.data_shape))
-        return mean, log_var, eps, z, vae.likelihood.log_prob(x, parameters)
+        return mean, log_var, eps, z, vae.likelihood.log_prob(vae.standardise(x), parameters)
 
     def terms(self, vae: VAE, x):
         """One a pixel."""
