@@ -1,4 +1,4 @@
-"""The book's data, mnist-5k: the default detector beside the three baselines, three seeds.
+"""The book's data, mnist-5k: our detector beside the three baselines, three seeds.
 
 The settings below and the score were chosen on the validation parts (digits 2, 4, 5, 8 as normal
 class, digits 1, 4, 7, 9 as unseen one, seed 0). Figures are AUROC on the test parts, looked at here
@@ -25,7 +25,7 @@ EPOCHS = {"one_class": 60, "leave_one_out": 30}
 
 
 def vae_scores(train: np.ndarray, images: np.ndarray, epochs: int, seed: int) -> dict:
-    """Three scores of one model: the default, the plain squared error, and the neighbours."""
+    """Three scores of one model: relative error, plain squared error, neighbours."""
     keras.utils.set_random_seed(seed)
     vae = VAE(SETTINGS["latent_dim"], Gaussian(SETTINGS["sigma"]), network=SETTINGS["network"])
     vae.compile(optimizer="adam")

@@ -16,6 +16,7 @@ FILES = {
     "requirements.txt": "--require-hashes",
     "requirements-oldest.txt": "--require-hashes",
     "benchmarks/requirements.txt": "--no-deps",  # exact pins, without hashes
+    "benchmarks/requirements-alone.txt": "--no-deps",
 }
 # Without --strict it is content when it can check nothing
 OPTIONS = ["--strict", "--disable-pip", "--progress-spinner=off", "--cache-dir=.work/audit-cache"]

@@ -72,7 +72,7 @@ def test_a_vulnerability_is_shown_and_the_other_files_are_read_too(pip_audit, ca
     assert sentence == "Vulnerable, or not to be checked: requirements-oldest.txt."
     shown = capsys.readouterr().out
     assert "keras 3.10.0 CVE-2025-1" in shown
-    assert shown.count("No known vulnerabilities found") == 2
+    assert shown.count("No known vulnerabilities found") == len(FILES) - 1
 
 
 def test_a_package_that_cannot_be_checked_is_a_failure(pip_audit, capsys) -> None:

@@ -94,6 +94,7 @@ def test_the_fusion_of_chapter_7(x):
     chapter, given = "07_multi_class", {"keras": keras}
     for name in ("flat", "features", "neighbour_distance", "relative_error", "both", "fuse"):
         given[name] = by_hand(chapter, name, **given)
-    train = np.random.RandomState(8).rand(20, 28, 28, 1).astype("float32")
-    expected = scores.Fusion().fit(vae, train)(vae, x)
-    np.testing.assert_allclose(given["fuse"](vae, x, train), expected, rtol=1e-2, atol=1e-2)
+    train, held = np.random.RandomState(8).rand(2, 20, 28, 28, 1).astype("float32")
+    expected = scores.Fusion(("relative", "neighbours")).fit(vae, train, held)(vae, x)
+    found = given["fuse"](vae, x, train, held)
+    np.testing.assert_allclose(found, expected, rtol=1e-2, atol=1e-2)
