@@ -63,7 +63,7 @@ def test_p_values_agree_with_the_decision(detector):
 
 def test_training_images_are_what_a_score_learns_from(vae):
     held, rest = CALIBRATION[::2], CALIBRATION[1::2]
-    expected = scores.Fusion().fit(vae, NORMAL, held)(vae, rest)
+    expected = scores.Auto().fit(vae, NORMAL, held)(vae, rest)
     found = AnomalyDetector(vae).calibrate(CALIBRATION, 0.1, training=NORMAL)
     np.testing.assert_array_equal(found.calibration_scores, expected)
 

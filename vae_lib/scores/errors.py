@@ -68,7 +68,7 @@ class RelativeError(LocalError):
 class LargestError(LocalError):
     """The largest squared error after averaging it over `size` x `size` pixels; equation (6.4).
 
-    Every other score sums over the image, so a small defect drowns in the errors of all its pixels.
+    A sum over the image lets a small defect drown in the errors of all other pixels.
     """
 
     name = "largest"
