@@ -40,8 +40,7 @@ def run(arguments: argparse.Namespace) -> None:
     data, results = protocols.load(arguments).sha256, {}
     known = ONE_CLASS if arguments.protocol == "one_class" else LEAVE_ONE_OUT
     chosen = arguments.detectors or known
-    if unknown := sorted({*chosen} - {*known}):
-        raise record.Unusable(f"--detectors has {unknown}; expected of {known}")
+    protocols.check_detectors(chosen, known)
     for name in chosen:
         with CONTEXT.Pool(1) as pool:
             results[name] = pool.apply(measure, (name, arguments))

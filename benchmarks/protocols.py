@@ -10,7 +10,7 @@ import argparse
 import hashlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -185,6 +185,12 @@ class Progress:
             found = dict(file)
         self.peak_mib = max(self.peak_mib, float(found["peak"]))
         return found
+
+
+def check_detectors(chosen: Iterable[str], known: tuple[str, ...]) -> None:
+    """Raise `record.Unusable` for names of `--detectors` that are none."""
+    if unknown := sorted({*chosen} - {*known}):
+        raise record.Unusable(f"--detectors has {unknown}; expected of {known}")
 
 
 def set_threads(threads: int) -> None:

@@ -37,8 +37,7 @@ def run(arguments: argparse.Namespace) -> None:
     for path in files:
         read(path)  # what is no table is told before hours have gone by
     chosen, by_name = arguments.detectors or names(), {}
-    if unknown := sorted({*chosen} - {*NAMES, *OF_PYOD}):
-        raise record.Unusable(f"--detectors has {unknown}; expected of {NAMES + OF_PYOD}")
+    protocols.check_detectors(chosen, NAMES + OF_PYOD)
     for name in chosen:
         with CONTEXT.Pool(1) as pool:
             by_name[name] = pool.apply(measure, (name, files, arguments))

@@ -12,7 +12,7 @@ from ..checks import check_seed
 from ..model import VAE
 from .base import SCORES, Score, get, scaled
 from .errors import SquaredError
-from .fusion import Fusion
+from .fusion import Fusion, Logarithms
 from .pseudo import KINDS
 
 MOST = 500  # images that pseudo-anomalies are made of
@@ -96,10 +96,11 @@ class Auto(Score):
         self.suit([vae])
         images, held_out = self.fusion.parted(vae, images, held_out)
         self.fusion.fit(vae, images, held_out)
-        normal = held_out[:MOST]
-        usual, found = self._values(vae, normal), []
+        normal, together = held_out[:MOST], Logarithms(self.fusion.scores)  # one graph for all
+        usual, found = self._values(together, vae, normal), []
         for kind in KINDS:
-            strange = self._values(vae, kind(normal, np.random.RandomState(self.seed)))
+            images = kind(normal, np.random.RandomState(self.seed))
+            strange = self._values(together, vae, images)
             found.append([_auroc(usual[name], strange[name]) for name in usual])
         super().set_state({"aurocs": np.mean(found, axis=0)})
         self.score = self._candidate()
@@ -116,9 +117,9 @@ class Auto(Score):
     def _candidate(self) -> Score:
         return SCORES[self.chosen](self.parts) if self.chosen in FUSIONS else get(self.chosen)
 
-    def _values(self, vae: VAE, images: np.ndarray) -> dict[str, np.ndarray]:
+    def _values(self, together: Logarithms, vae: VAE, images) -> dict[str, np.ndarray]:
         """What each candidate says of them: (n,)."""
-        logs = self.fusion.logarithms(vae, images)
+        logs = together.of(vae, images, pixels=True)[0]
         values = {name: logs[:, self.parts.index(name)] for name in self._candidates()[:-2]}
         sides = {name: SCORES[name].below for name in FUSIONS}
         return values | {n: self.fusion.combined(logs, below) for n, below in sides.items()}

@@ -99,10 +99,6 @@ class Fusion(Score):
         deviations = (logs - location) @ whitening
         return ops.where(deviations < 0, self.below * deviations, deviations) ** 2
 
-    def logarithms(self, vae: VAE, images: np.ndarray) -> np.ndarray:
-        """Of the parts, once they are fitted: (n, parts)."""
-        return Logarithms(self.scores).of(vae, images, pixels=True)[0]
-
     def combined(self, logs: np.ndarray, below: float) -> np.ndarray:
         """The score (n,) of logarithms (n, parts), with another `below`."""
         deviations = (logs - self.location.numpy()) @ self.whitening.numpy()
@@ -142,7 +138,7 @@ class Fusion(Score):
         images, held_out = self.parted(vae, images, held_out)
         for score in self.scores:
             score.fit(vae, images, held_out)
-        logs = self.logarithms(vae, held_out)
+        logs, _ = Logarithms(self.scores).of(vae, held_out, pixels=True)
         location, scale = logs.mean(axis=0), logs.std(axis=0) + 1e-6
         standardised = (logs - location) / scale
         correlation = standardised.T @ standardised / len(logs)
