@@ -75,16 +75,28 @@ test-oldest: .venv-oldest/.installed ## unit tests and chapters with the oldest 
 repository: .venv/.installed ## set the repository's address everywhere: URL=https://github.com/me/my-book
 	@$(PY) tools/set_repository.py "$(URL)"
 
+STROKES := .work/glyphs/letters.npz .work/glyphs/symbols.npz
+OTHERS := .work/pictures/solids.npz .work/pictures/photographs.npz .work/pictures/surfaces.npz
+RIVALS := --detectors pca_32 pca_32_relative knn_5 knn_5_cosine isolation_forest --seeds 3
+
 benchmark: .venv-benchmark/.installed ## hours: all that chapter 9 reads, measured again: DATA=mnist.npz
 	@test -f "$(DATA)" || { echo "Which data? make benchmark DATA=path/to/mnist.npz" >&2; exit 1; }
-	@$(BENCHMARK) glyphs && $(BENCHMARK) small_detection $(KEPT)
-	@for data in .work/glyphs/letters.npz .work/glyphs/symbols.npz "$(DATA)"; do \
-	for name in one_class leave_one_out; do $(BENCHMARK) $$name --data "$$data" --threads 1 $(KEPT) || exit 1; done; done
-	@for kind in letters symbols; do $(BENCHMARK) ablation --data .work/glyphs/$$kind.npz --threads 1 $(KEPT) || exit 1; done
+	@for name in glyphs pictures keel "small_detection $(KEPT)"; do $(BENCHMARK) $$name || exit 1; done
+	@for data in $(STROKES) $(OTHERS) "$(DATA)"; do \
+	$(BENCHMARK) one_class --data "$$data" --threads 1 $(KEPT) || exit 1; done
+	@for data in $(STROKES) $(OTHERS); do \
+	$(BENCHMARK) peers $(RIVALS) --data $$data --threads 1 $(KEPT) || exit 1; done
+	@for data in $(STROKES) "$(DATA)"; do \
+	$(BENCHMARK) leave_one_out --data "$$data" --threads 1 $(KEPT) || exit 1; done
+	@for data in $(STROKES); do $(BENCHMARK) ablation --data $$data --threads 1 $(KEPT) || exit 1; done
+	@$(BENCHMARK) tables --data .work/keel --threads 1 $(KEPT)
 	@$(BENCHMARK) out_of_distribution --data "$(DATA)" --other .work/glyphs/letters.npz --threads 1 $(KEPT)
 	@for name in "peers --protocol one_class" "peers --protocol leave_one_out" "density --k 1" \
 	"density --k 50" training_speed scoring_speed memory; do \
 	$(BENCHMARK) $$name --data "$(DATA)" --threads 1 $(KEPT) || exit 1; done
+
+confirm: .venv-benchmark/.installed ## do the records hold for the library as it is? Minutes; renews fingerprints
+	@$(BENCHMARK) glyphs && $(BENCHMARK) keel && $(BENCHMARK) confirm
 
 COMPILE = .work/uv/bin/uv pip compile -q --universal --generate-hashes --python-version 3.10 \
 	--custom-compile-command 'make lock' $(if $(UPGRADE),--upgrade) pyproject.toml
@@ -136,4 +148,4 @@ need-python:
 	@"$(PYTHON)" -m venv .work/audit && .work/audit/bin/python -m pip install -q pip-audit
 
 .PHONY: help book test execute live live-outputs lighthouse serve lab lint test-alone test-colab \
-	test-threads test-oldest repository benchmark lock audit clean distclean moved need-python
+	test-threads test-oldest repository benchmark confirm lock audit clean distclean moved need-python

