@@ -34,11 +34,9 @@ def run(arguments: argparse.Namespace) -> None:
             training.append(float(found["training"]))
             truth = data.y_test == c
             logs[c].append(np.log(found[CHOSEN["without_labels"]] + 1e-9))
-            values = {name: found[name] for name in protocols.SCORES}
-            without[-1][c] = protocols.aurocs(values, truth)
+            without[-1][c] = protocols.aurocs({name: found[name] for name in _compared()}, truth)
             others = [models[other] for other in data.classes if other != c]
-            compared = [name for name in protocols.SCORES if name != "auto"]  # one for all classes
-            least = {n: np.min([model[n] for model in others], axis=0) for n in compared}
+            least = {n: np.min([model[n] for model in others], axis=0) for n in _compared()}
             labelled[-1][c] = protocols.aurocs(least, truth)
             print(f"leave_one_out, seed {seed}, class {c}: without labels {without[-1][c]}")
             print(f"  with labels {labelled[-1][c]}", flush=True)
@@ -58,10 +56,17 @@ def run(arguments: argparse.Namespace) -> None:
     print(record.write(protocols.result_name(arguments), settings, results))
 
 
+def _compared() -> tuple[str, ...]:
+    """The scores of many classes: "auto" is for one."""
+    return tuple(name for name in protocols.SCORES if name != "auto")
+
+
 def _without_labels(
     data: protocols.Data, c: int, seed: int, progress: protocols.Progress
 ) -> dict[str, np.ndarray]:
     return progress.part(
         f"seed{seed}_without{c}",
-        lambda: protocols.train_and_score(data, data.y_train != c, EPOCHS, BATCH, seed),
+        lambda: protocols.train_and_score(
+            data, data.y_train != c, EPOCHS, BATCH, seed, _compared()
+        ),
     )

@@ -267,7 +267,7 @@ BUGS = {
         "whitened_sum",
     ),
     "a fusion that sees one side": Bug(
-        "scores/fusion", "self.below * deviations", "0 * deviations", "scores", "whitened_sum"
+        "scores/fusion", "below * deviations, dev", "0 * deviations, dev", "scores", "whitened_sum"
     ),
     "what is usual, told by images that the parts know": Bug(
         "scores/fusion",

@@ -1,4 +1,4 @@
-"""The score that suits the data, found without an anomaly."""
+"""A fusion, and beside it the score that suits the data, found without an anomaly."""
 
 from __future__ import annotations
 
@@ -6,27 +6,29 @@ import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
+from keras import ops
 from sklearn.metrics import roc_auc_score
 
 from ..checks import check_seed
 from ..model import VAE
-from .base import SCORES, Score, get, scaled
-from .errors import SquaredError
-from .fusion import Fusion, Logarithms
+from .base import Score, get, scaled, total
+from .fusion import LEAST, Fusion, Logarithms, Typicality
 from .pseudo import KINDS
 
 MOST = 500  # images that pseudo-anomalies are made of
-ALONE = ("relative", "neighbours")  # parts of the fusion that may be better without the others
-FUSIONS = ("fusion", "typicality")
+ALONE = ("relative", "neighbours")  # parts of the fusion that may be better than it
+FUSIONS = {"fusion": Fusion.below, "typicality": Typicality.below}
 
 
 @dataclasses.dataclass(eq=False)
 class Auto(Score):
-    """Of four scores, the one that best tells pseudo-anomalies from the normal images behind them.
+    """A fusion, and the score that best tells pseudo-anomalies from the normal images behind them.
 
     The candidates are "relative", "neighbours", "fusion" and "typicality"; the chosen one has the
-    largest AUROC on images of `pseudo`, averaged over their kinds. For images and one normal class:
-    classes that choose for themselves would get scores that do not compare.
+    largest AUROC on images of `pseudo`, averaged over their kinds. The score is the geometric mean
+    of the fusion and the chosen score, weighted so that the logarithms of both vary alike over
+    normal images, where it is about 1. For images and one normal class: classes that choose for
+    themselves would get scores that do not compare.
 
     Args:
         parts: those of the fusion.
@@ -37,13 +39,12 @@ class Auto(Score):
     images_only = True
     parts: tuple[str, ...] | None = None
     seed: int = 0
-    learned = ("aurocs",)
+    learned = ("aurocs", "location", "weights")
 
     def __post_init__(self):
         check_seed("seed", self.seed)
         self.fusion = Fusion(self.parts)
         self.parts = self.fusion.parts
-        self.score: Score | None = None
 
     @property
     def table(self) -> dict[str, float]:
@@ -53,7 +54,7 @@ class Auto(Score):
 
     @property
     def chosen(self) -> str:
-        """The name of the candidate that is used."""
+        """The name of the candidate that stands beside the fusion; "fusion" where none does."""
         return max(self.table, key=self.table.get)
 
     def suit(self, models: Sequence[VAE]) -> None:
@@ -66,63 +67,70 @@ class Auto(Score):
         self.parts = self.fusion.parts
 
     def terms(self, vae: VAE, x):
-        """Those of the chosen score."""
-        return self.score.terms(vae, x)
+        """One an image."""
+        logs = Logarithms(self.fusion.scores).terms(vae, x)
+        values = self._values(logs)
+        pair = ops.stack([ops.log(values[n] + LEAST) for n in ("fusion", self.chosen)], axis=1)
+        location, weights = (ops.cast(a, logs.dtype) for a in (self.location, self.weights))
+        return ops.exp(ops.sum(weights * (pair - location), axis=1))
 
     def map(self, vae: VAE, images: np.ndarray) -> np.ndarray:
-        """That of the chosen score; of the squared error where it has none, scaled to the score."""
+        """That of the chosen score, or of the squared error, scaled to the score."""
         self._check_fitted()
-        if not isinstance(self.score, type(get("neighbours"))):
-            return self.score.map(vae, images)
-        return scaled(SquaredError().map(vae, images), self(vae, images))
+        shown = get("relative" if self.chosen == "relative" else "reconstruction")
+        return scaled(shown.map(vae, images), self(vae, images))
 
     def state(self) -> dict[str, np.ndarray]:
-        """The AUROCs, and what the chosen score has learned."""
-        return super().state() | {f"chosen.{k}": v for k, v in self.score.state().items()}
+        """Its own, and that of the fusion."""
+        return super().state() | {f"fusion.{k}": v for k, v in self.fusion.state().items()}
 
     def set_state(self, state: dict[str, np.ndarray]) -> None:
         """The reverse of `state`."""
         if self.parts is None:
             raise ValueError("parts is None; expected the names of those whose state this is")
         super().set_state(state)
-        if self.aurocs.shape != (len(self._candidates()),):
-            found = f"state has 'aurocs' of shape {self.aurocs.shape}"
-            raise ValueError(f"{found}; expected ({len(self._candidates())},)")
-        self.score = self._candidate()
-        self.score.set_state({k.removeprefix("chosen."): v for k, v in state.items()})
+        sizes = {"aurocs": len(self._candidates()), "location": 2, "weights": 2}
+        for name, size in sizes.items():
+            if (shape := getattr(self, name).shape) != (size,):
+                raise ValueError(f"state has a {name!r} of shape {shape}; expected ({size},)")
+        self.fusion.set_state({k.removeprefix("fusion."): v for k, v in state.items()})
 
     def fit(self, vae: VAE, images: np.ndarray, held_out: np.ndarray | None = None) -> Auto:
         """Fit the fusion, as there; make pseudo-anomalies of held_out, and choose by them."""
         self.suit([vae])
         images, held_out = self.fusion.parted(vae, images, held_out)
         self.fusion.fit(vae, images, held_out)
-        normal, together = held_out[:MOST], Logarithms(self.fusion.scores)  # one graph for all
-        usual, found = self._values(together, vae, normal), []
+        together, normal = Logarithms(self.fusion.scores), held_out[:MOST]  # one graph for all
+        usual, found = self._of(together, vae, held_out), []
         for kind in KINDS:
             images = kind(normal, np.random.RandomState(self.seed))
-            strange = self._values(together, vae, images)
-            found.append([_auroc(usual[name], strange[name]) for name in usual])
-        super().set_state({"aurocs": np.mean(found, axis=0)})
-        self.score = self._candidate()
-        if isinstance(self.score, Fusion):
-            self.score.set_state(self.fusion.state())
-        else:
-            self.score = self.fusion.scores[self.parts.index(self.chosen)]
-        self._model = self.score._model = self.fusion._model
+            strange = self._of(together, vae, images)
+            found.append([_auroc(usual[n][:MOST], strange[n]) for n in usual])
+        aurocs = dict(zip(usual, np.mean(found, axis=0), strict=True))
+        pair = np.log([usual[n] + LEAST for n in ("fusion", max(aurocs, key=aurocs.get))])
+        weights = 1 / (pair.std(axis=1) + 1e-6)
+        super().set_state(
+            {
+                "aurocs": list(aurocs.values()),
+                "location": pair.mean(axis=1),
+                "weights": weights / weights.sum(),
+            }
+        )
+        self._model = self.fusion._model
         return self
 
     def _candidates(self) -> list[str]:
         return [*(name for name in ALONE if name in self.parts), *FUSIONS]
 
-    def _candidate(self) -> Score:
-        return SCORES[self.chosen](self.parts) if self.chosen in FUSIONS else get(self.chosen)
+    def _values(self, logs) -> dict:
+        """What each candidate says: (n,), from the logarithms (n, parts) of the fusion's parts."""
+        parts = [name for name in ALONE if name in self.parts]
+        values = {name: ops.exp(logs[:, self.parts.index(name)]) for name in parts}
+        return values | {n: total(self.fusion.squares(logs, b)) for n, b in FUSIONS.items()}
 
-    def _values(self, together: Logarithms, vae: VAE, images) -> dict[str, np.ndarray]:
-        """What each candidate says of them: (n,)."""
-        logs = together.of(vae, images, pixels=True)[0]
-        values = {name: logs[:, self.parts.index(name)] for name in self._candidates()[:-2]}
-        sides = {name: SCORES[name].below for name in FUSIONS}
-        return values | {n: self.fusion.combined(logs, below) for n, below in sides.items()}
+    def _of(self, together: Logarithms, vae: VAE, images) -> dict[str, np.ndarray]:
+        values = self._values(together.of(vae, images, pixels=True)[0])
+        return {name: ops.convert_to_numpy(value) for name, value in values.items()}
 
 
 def _auroc(usual: np.ndarray, strange: np.ndarray) -> float:

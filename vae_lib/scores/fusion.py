@@ -94,15 +94,13 @@ class Fusion(Score):
 
     def terms(self, vae: VAE, x):
         """One for each direction."""
-        logs = Logarithms(self.scores).terms(vae, x)
+        return self.squares(Logarithms(self.scores).terms(vae, x), self.below)
+
+    def squares(self, logs, below: float):
+        """The terms of logarithms (n, parts) of the parts."""
         location, whitening = (ops.cast(a, logs.dtype) for a in (self.location, self.whitening))
         deviations = (logs - location) @ whitening
-        return ops.where(deviations < 0, self.below * deviations, deviations) ** 2
-
-    def combined(self, logs: np.ndarray, below: float) -> np.ndarray:
-        """The score (n,) of logarithms (n, parts), with another `below`."""
-        deviations = (logs - self.location.numpy()) @ self.whitening.numpy()
-        return (np.where(deviations < 0, below * deviations, deviations) ** 2).sum(axis=1)
+        return ops.where(deviations < 0, below * deviations, deviations) ** 2
 
     def map(self, vae: VAE, images: np.ndarray) -> np.ndarray:
         """The map of its first part that has one, scaled so that its shares sum to the score."""
