@@ -17,7 +17,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from .checks import check_input, check_values, check_weights
+from .checks import DARKEST_LEVELS, check_input, check_values, check_weights
 
 _NONE = object()
 
@@ -134,6 +134,11 @@ def _assert_values(form: Form, x, *rest):
     if form.unit_interval:
         valid = (low >= 0) & (high <= 1) | ~finite
         told += asserted(valid, f"{form.name} has values in {{}}..{{}}; expected 0..1", low, high)
+    elif len(form.data_shape) == 3:
+        levels = (low >= 0) & (tf.reduce_mean(tf.cast(x, "float64")) > DARKEST_LEVELS)
+        found = f"{form.name} has values in {{}}..{{}}, as levels up to 255 are"
+        scale = "expected pictures of about unit scale: divide by 255"
+        told += asserted(~levels | ~finite, f"{found}; {scale}", low, high)
     if len(rest) > 1:
         weight = tf.cast(rest[1], "float64")
         valid = tf.reduce_all((weight >= 0) & tf.math.is_finite(weight))

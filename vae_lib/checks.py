@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 Sizes = tuple[tuple[int, ...], int, tuple[int, ...]]
+DARKEST_LEVELS = 8.0  # pictures above it on average, and never below 0, are of levels up to 255
 _PROCESS = {"used": False, "forked": False}
 
 
@@ -93,6 +94,9 @@ def check_array(x, data_shape: Sequence[int], unit_interval: bool, name: str = "
         raise ValueError(f"{name} contains NaN or infinite values; expected finite numbers")
     if unit_interval and (low < 0 or high > 1):
         raise ValueError(f"{name} has values in {low:.4g}..{high:.4g}; expected 0..1")
+    if len(data_shape) == 3 and low >= 0 and np.mean(x, dtype="float64") > DARKEST_LEVELS:
+        found = f"{name} has values in {low:.4g}..{high:.4g}, as levels up to 255 are"
+        raise ValueError(f"{found}; expected pictures of about unit scale: divide by 255")
     if max(-low, high) > np.finfo("float32").max:
         raise ValueError(f"{name} has values in {low:.4g}..{high:.4g}, which float32 cannot hold")
 

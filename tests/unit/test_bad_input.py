@@ -293,6 +293,42 @@ def test_wrong_validation_data(it, complains, value):
     complains(lambda: validate(it, (x,)), "validation_data ", "expected")
 
 
+LEVELS = {
+    "an array": lambda: 255 * pictures(),
+    "a dark one": lambda: (30 * pictures()).astype("float64"),
+    "a dataset": lambda: dataset(255 * pictures()),
+    "a generator": lambda: iter([255 * pictures()]),
+    "a PyDataset": lambda: Batches([255 * pictures()]),
+    "16 bits": lambda: 65535 * pictures(),
+}
+
+
+@pytest.mark.parametrize("value", LEVELS)
+@pytest.mark.parametrize("call", ["fit", "evaluate", "predict", "score"])
+def test_levels_where_any_number_may_come(it, complains, call, value):
+    """A Gaussian likelihood has no bounds, and yet levels up to 255 ruin a training."""
+    with_any = SimpleNamespace(vae=it.gaussian, spare=it.gaussian)
+    act, name = CALLS[call]
+    complains(lambda: act(with_any, LEVELS[value]()), f"{name} ", "values in", "divide by 255")
+
+
+@pytest.mark.parametrize(
+    "x",
+    [
+        pictures() * 8,
+        pictures() * 100 - 50,
+        nan(1e4) * [[[[1.0]]]],
+        np.zeros((3, *SHAPE), "float32"),
+    ],
+    ids=["of some units", "standardised", "a hot pixel", "black"],
+)
+def test_what_is_not_taken_for_levels(it, x):
+    for given in (x, dataset(x), iter([x])):
+        assert it.gaussian.predict(given, verbose=0).shape == x.shape
+    rows = 1000 + 100 * pictures(40, (13,))
+    assert it.table.predict(rows, verbose=0).shape == rows.shape
+
+
 @pytest.mark.parametrize("value", STREAMS)
 @pytest.mark.parametrize("call", [*BATCHED, "validation_data"])
 def test_wrong_batches(it, complains, call, value):

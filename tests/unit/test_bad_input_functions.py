@@ -148,6 +148,10 @@ def files() -> SimpleNamespace:
     np.savez(it.npz, x_train=pictures(), y_train=classes, x_test=pictures(), y_test=classes)
     it.text.write_text("no archive")
     it.picture, it.other = folder / "a.png", folder / "b.png"
+    it.pictures = folder / "pictures"
+    it.pictures.mkdir()
+    for i in range(12):
+        keras.utils.save_img(it.pictures / f"{i:02}.png", pictures()[i])
     keras.utils.save_img(it.picture, pictures()[0])
     keras.utils.save_img(it.other, pictures(1, (5, 5, 1))[0])
     return it
@@ -203,6 +207,48 @@ NO_PATHS = {
     "a folder": (lambda it: [it.folder], "expected a PNG or JPEG"),
     "another size": (lambda it: [it.picture, it.other], "5 pixels high and 5 wide; expected 4"),
 }
+NO_SIZE = (0, 8, (8,), (8, 0), (8, -1), (8, 8, 3), (8.0, 8), "88", True, {8, 9}, [None, 8])
+NO_COLOUR = (-0.1, 255, NAN, INF, "white", True, (0, 1), [0, 0, 2], (0, 0, "1"), {0.5})
+NO_FOLDER = (None, 3, "", b"pictures", ["pictures"], Path("nothing/here"), "nothing/here")
+NO_FOLDERS = ("", (), [], 3, None, {"a"}, ["a", ""], [b"a"])  # of one label
+NO_GROUP = (3, True, b"a", ["a"], "(", "[0-")
+NO_GROUP_OF_A_FILE = {
+    "no match": (r"x(\d)", "gives None for"),
+    "None": (lambda path: None, "gives None for"),
+    "a list": (lambda path: [path], "expected what tells its group"),
+}
+NO_TILES = {
+    "many pictures": (pictures(), "shape (40, 4, 4, 1)"),
+    "a row": (np.ones(5), "shape (5,)"),
+    "None": (None, "shape ()"),
+    "a string": ("x", "shape ()"),
+    "a list": ([[1], [1, 2]], "cannot be read as an array"),
+    "masked": (masked(pictures()[0]), "masked"),
+    "NaN": (nan(NAN)[3], "NaN or infinite"),
+    "levels": (255 * pictures()[0], "divide by 255"),
+    "int64": (np.ones((4, 4), int), "dtype int64"),
+    "no pixels": (np.ones((0, 4)), "empty"),
+    "smaller than a tile": (pictures()[0][:1], "stride <= size <= picture"),
+}
+MAPS = np.ones((4, 2, 2))
+NO_MAPS = {
+    "too few": (MAPS[:3], "maps has 3 tiles; expected 4: 2 rows of 2"),
+    "too many": (np.ones((5, 2, 2, 1)), "maps has 5 tiles; expected 4"),
+    "one": (MAPS[0], "shape (2, 2)"),
+    "None": (None, "shape ()"),
+    "words": (np.full((4, 2, 2), "a"), "dtype <U1"),
+    "bools": (MAPS > 0, "dtype bool"),
+    "ragged": ([[1], [1, 2]], "cannot be read as an array"),
+    "masked": (masked(MAPS), "mask"),
+    "larger than the picture": (np.ones((1, 5, 4)), "stride <= size <= picture"),
+}
+NO_STRIDE = (0, -1, 1.5, "2", True, (2,), (2, 0), (2, 2, 2), {1, 2})
+
+
+def from_folder(path=None, **arguments) -> data.Split:
+    return data.from_folder(files().pictures if path is None else path, **arguments)
+
+
 DATA: Cases = {
     **kinds("one_class: normal", NO_CLASS, lambda v: one_class(normal=v), "normal is ", "expected"),
     **kinds("one_class: anomaly", NO_CLASS, lambda v: one_class(anomaly=v), "anomaly is "),
@@ -235,6 +281,73 @@ DATA: Cases = {
         "channels",
         (0, 2, 4, 1.5, "3", None, True, [1]),
         lambda v: data.read_images([files().picture], v),
+    ),
+    **each("read_images", "size", NO_SIZE, lambda v: data.read_images([files().picture], size=v)),
+    **each(
+        "read_images",
+        "resize",
+        ("squash", "", None, 3, ["pad"]),
+        lambda v: data.read_images([files().picture], resize=v),
+        "('stretch', 'crop', 'pad')",
+    ),
+    **each(
+        "read_images",
+        "background",
+        NO_COLOUR,
+        lambda v: data.read_images([files().picture], background=v),
+        "a level in 0..1",
+    ),
+    **each("from_folder", "size", NO_SIZE, lambda v: from_folder(size=v)),
+    **each(
+        "from_folder", "channels", (0, 2, 4, "3", None, True), lambda v: from_folder(channels=v)
+    ),
+    **each("from_folder", "resize", ("squash", None), lambda v: from_folder(resize=v)),
+    **each("from_folder", "background", NO_COLOUR, lambda v: from_folder(background=v)),
+    **each("from_folder", "normal", NO_FOLDERS, lambda v: from_folder(normal=v), "folder's name"),
+    **each("from_folder", "anomaly", NO_FOLDERS, lambda v: from_folder(anomaly=v)),
+    **each("from_folder", "seed", (*NO_SEED, None), lambda v: from_folder(seed=v), "whole number"),
+    **each("from_folder", "calibration", NO_SHARE, lambda v: from_folder(calibration=v), "shares"),
+    **each("from_folder", "validation", NO_SHARE, lambda v: from_folder(validation=v), "shares"),
+    **each(
+        "from_folder",
+        "test",
+        [share for share in NO_SHARE if share is not None],
+        lambda v: from_folder(test=v),
+        "shares",
+    ),
+    **each("from_folder", "group", NO_GROUP, lambda v: from_folder(group=v)),
+    **kinds("from_folder: group", NO_GROUP_OF_A_FILE, lambda v: from_folder(group=v), "00.png"),
+    **{
+        f"from_folder: path {path!r}": (
+            functools.partial(data.from_folder, path),
+            ("path is ", "expected a folder"),
+        )
+        for path in NO_FOLDER
+    },
+    "from_folder: a file": (lambda: from_folder(files().picture), ("is a file", "a folder")),
+    "from_folder: both": (
+        lambda: from_folder(normal="a", anomaly=["b", "a"]),
+        ("normal is ('a',)", "['a'] cannot be both"),
+    ),
+    **kinds("tiles", NO_TILES, lambda v: data.tiles(v, (2, 2)), "expected"),
+    **each("tiles", "size", NO_SIZE, lambda v: data.tiles(np.ones((9, 9)), v, 1), "of at least 1"),
+    **kinds(
+        "tiles: stride",
+        {repr(v): (v, "stride is ") for v in NO_STRIDE},
+        lambda v: data.tiles(np.ones((9, 9)), (3, 3), v),
+        "expected",
+    ),
+    "tiles: gaps": (
+        lambda: data.tiles(np.ones((9, 9)), (3, 3), (3, 4)),
+        ("stride is (3, 4)", "expected stride <= size"),
+    ),
+    **kinds("join_tiles", NO_MAPS, lambda v: data.join_tiles(v, (4, 4)), "expected"),
+    **each("join_tiles", "shape", (*NO_SIZE[:4], "99", None), lambda v: data.join_tiles(MAPS, v)),
+    **kinds(
+        "join_tiles: stride",
+        {repr(v): (v, "stride is ") for v in NO_STRIDE},
+        lambda v: data.join_tiles(MAPS, (4, 4), v),
+        "expected",
     ),
 }
 

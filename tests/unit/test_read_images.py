@@ -162,6 +162,83 @@ def test_a_transparent_colour_that_no_pixel_has_hides_nothing(save, picture, opt
     )
 
 
+def mean(colour: np.ndarray, background: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    return alpha * colour + (1 - alpha) * background
+
+
+@pytest.mark.parametrize("background", [0, 1, 0.25, (0.5, 0, 1), [1, 0.25, 0.5]])
+def test_a_background_shows_through(save, background):
+    alpha = np.arange(0, 250, 5).reshape(5, 10, 1) / 255
+    picture = COLOUR.copy()
+    picture.putalpha(Image.fromarray(np.rint(alpha[..., 0] * 255).astype("uint8")))
+    path, behind = save(picture), np.broadcast_to(background, 3)
+    made = data.read_images([path], 3, background=background)[0]
+    np.testing.assert_allclose(made, mean(COLOURS / 255, behind, alpha), atol=1e-6)
+    grey = data.read_images([path], 1, background=background)[0, ..., 0]
+    behind = np.array([0.299, 0.587, 0.114]) @ behind
+    expected = mean(LUMINANCE / 255, behind, alpha[..., 0])
+    np.testing.assert_allclose(grey, expected, atol=0.51 / 255)  # the luminance is a whole level
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_background_of_16_bits(save, channels):
+    levels = np.array([[700, 701], [65535, 700]], "uint16")
+    path = save(Image.fromarray(levels), transparency=700)
+    made = data.read_images([path], channels, background=0.5)[0]
+    expected = np.array([[0.5, 701 / 65535], [1, 0.5]])
+    np.testing.assert_allclose(made, expected[..., None].repeat(channels, axis=2), rtol=1e-6)
+
+
+def test_a_background_changes_no_opaque_picture(save):
+    path = save(COLOUR)
+    made = data.read_images([path], 3, background=0.5)
+    np.testing.assert_array_equal(made, data.read_images([path], 3))
+
+
+# Sizes
+
+
+STEPS = np.array([[0, 40, 80, 120], [160, 200, 240, 250]], "uint8").repeat(2, 0).repeat(2, 1)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_stretched_pixels_are_means(save, dtype, channels):
+    picture = Image.fromarray(STEPS.astype(dtype) * (257 if dtype == "uint16" else 1))
+    made = data.read_images([save(picture)], channels, size=(4, 8))  # as it is
+    np.testing.assert_allclose(made[0, ..., 0] * 255, STEPS, rtol=1e-6)
+    small = data.read_images([save(picture)], channels, size=(1, 1))
+    assert small.shape == (1, 1, 1, channels)
+    # Bilinear with antialiasing: a triangle of twice the picture's width, over what is there of it
+    weights = [1 - abs(np.arange(n) + 0.5 - n / 2) / n for n in STEPS.shape]
+    rows, columns = (w / w.sum() for w in weights)
+    np.testing.assert_allclose(small * 255, rows @ STEPS @ columns, rtol=1e-5)
+
+
+def test_cropped_at_two_opposite_sides(save):
+    made = data.read_images([save(Image.fromarray(STEPS))], size=(4, 4), resize="crop")
+    np.testing.assert_allclose(made[0, ..., 0] * 255, STEPS[:, 2:6], rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize(("background", "margin"), [(None, 0), (1, 1), ((0.5, 0, 1), (0.5, 0, 1))])
+def test_padded_with_black_or_the_background(save, background, margin):
+    path = save(Image.fromarray(STEPS))
+    options = {"resize": "pad", "background": background}
+    made = data.read_images([path], 3, size=(8, 8), **options)[0]
+    np.testing.assert_allclose(made[2:6, ..., 0] * 255, STEPS, rtol=1e-6)
+    for edge in (made[:2], made[6:]):
+        np.testing.assert_allclose(edge, np.broadcast_to(margin, edge.shape))
+
+
+@pytest.mark.parametrize("resize", ["stretch", "crop", "pad"])
+@pytest.mark.parametrize("size", [(3, 5), np.array([7, 2]), [1, 9], (16, 16)])
+def test_every_file_gets_the_size(save, resize, size):
+    paths = [save(Image.new("L", (w, h), 255), f"{w}.png") for w, h in ((10, 5), (4, 9), (7, 7))]
+    made = data.read_images(paths, size=size, resize=resize, background=1)
+    assert made.shape == (3, *size, 1) and made.dtype == np.float32
+    assert (made == 1).all()
+
+
 def test_the_first_file_of_another_size_is_named(save, complains):
     sizes = [(10, 5), (10, 5), (5, 10), (9, 9)]
     paths = [save(Image.new("L", size), f"{i}.png") for i, size in enumerate(sizes)]
@@ -202,6 +279,18 @@ def test_what_is_no_whole_picture_is_named(save, complains, name, spoil):
     complains(lambda: data.read_images(paths), paths[1], "cannot be read", "expected a PNG or JPEG")
 
 
+def test_an_animated_png_is_refused(save, complains):
+    path = save(COLOUR, save_all=True, append_images=[COLOUR.rotate(180), GREY.convert("RGB")])
+    complains(lambda: data.read_images([path]), path, "3 frames", "expected one picture")
+
+
+def test_a_jpeg_with_a_preview_is_its_first_picture(save):
+    smooth = Image.linear_gradient("L").resize((24, 16))
+    path = save(smooth, "a.jpg", format="MPO", save_all=True, append_images=[smooth.rotate(180)])
+    made = data.read_images([path])
+    np.testing.assert_allclose(made[0, ..., 0], np.asarray(smooth) / 255, atol=0.05)
+
+
 @pytest.mark.parametrize(
     "paths", ["a.png", b"a.png", Path("a.png"), [], (), None, 3, Path().glob("*.png")]
 )
@@ -220,3 +309,23 @@ def test_each_path_is_one(save, complains, path):
 def test_channels_are_one_or_three(save, complains, channels):
     words = [f"channels is {channels!r}", "expected 1 or 3"]
     complains(lambda: data.read_images([save(GREY)], channels), *words)
+
+
+@pytest.mark.parametrize("size", [0, 8, (8,), (8, 0), (8, 8, 3), (8.0, 8), "88", True])
+def test_a_size_is_two_sides(save, complains, size):
+    words = [f"size is {size!r}", "expected (height, width)"]
+    complains(lambda: data.read_images([save(GREY)], size=size), *words)
+
+
+@pytest.mark.parametrize("resize", ["squash", None, 3, ["pad"]])
+def test_ways_to_resize(save, complains, resize):
+    words = [f"resize is {resize!r}", "expected one of ('stretch', 'crop', 'pad')"]
+    complains(lambda: data.read_images([save(GREY)], resize=resize), *words)
+
+
+@pytest.mark.parametrize(
+    "background", [-0.1, 255, float("nan"), "white", True, (0, 1), [0, 0, 2], (0, 0, "1"), {0.5}]
+)
+def test_a_background_is_a_level_or_a_colour(save, complains, background):
+    words = [f"background is {background!r}", "expected a level in 0..1, three of them, or None"]
+    complains(lambda: data.read_images([save(GREY)], background=background), *words)

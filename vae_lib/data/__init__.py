@@ -6,9 +6,11 @@ labelled `validation` images, and `test` is looked at once, at the end.
 """
 
 from .datasets import ARRAYS, NAMES, Dataset, load
+from .folders import from_folder
 from .images import as_images
 from .pictures import read_images
 from .splits import Labelled, Split, multi_class, one_class
+from .tiles import join_tiles, tiles
 
 __all__ = [
     "ARRAYS",
@@ -17,8 +19,11 @@ __all__ = [
     "Labelled",
     "Split",
     "as_images",
+    "from_folder",
+    "join_tiles",
     "load",
     "multi_class",
     "one_class",
     "read_images",
+    "tiles",
 ]

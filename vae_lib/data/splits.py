@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numbers
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -11,6 +10,7 @@ import numpy as np
 
 from ..checks import check_seed
 from .datasets import load
+from .parts import check_shares
 
 Classes = int | Sequence[int] | None
 
@@ -28,6 +28,8 @@ class Split(NamedTuple):
 
     `validation` has those anomalies that the training set has: where only the test set has any,
     its images are all normal. Where no class is anomalous at all, so are those of `test`.
+    Of a folder, `files` has the paths of each part, by its name and in the order of its images, and
+    `class_names` what the classes 0, 1, ... are called.
     """
 
     train: np.ndarray
@@ -36,6 +38,8 @@ class Split(NamedTuple):
     test: Labelled
     train_classes: np.ndarray
     calibration_classes: np.ndarray
+    files: dict[str, tuple[Path, ...]] | None = None
+    class_names: tuple[str, ...] | None = None
 
 
 def one_class(
@@ -85,7 +89,7 @@ def _split(
     validation: float,
 ) -> Split:
     check_seed("seed", seed)
-    _check_shares(calibration, validation)
+    check_shares(calibration=calibration, validation=validation)
     x, y, x_test, y_test = load(name)
     normal, anomaly = _sides(normal, anomaly, y, y_test)
 
@@ -124,13 +128,6 @@ def _split(
         train_classes=y[train],
         calibration_classes=y[calibrate],
     )
-
-
-def _check_shares(calibration: float, validation: float) -> None:
-    numeric = all(isinstance(share, numbers.Real) for share in (calibration, validation))
-    if not (numeric and calibration > 0 and validation > 0 and calibration + validation < 1):
-        shares = f"calibration is {calibration!r} and validation is {validation!r}"
-        raise ValueError(f"{shares}; expected two positive shares with a sum below 1")
 
 
 def _sides(

@@ -1,0 +1,477 @@
+"""A folder of pictures becomes four parts, by label and group; what does not belong is named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vae_lib import VAE, AnomalyDetector, data
+from vae_lib.data.parts import divide
+
+PARTS = ("train", "calibration", "validation", "test")
+KINDS = ("scratch", "stain")
+
+
+def save(path: Path, level: int = 0, shape: tuple[int, ...] = (6, 4, 3)) -> Path:
+    """A picture whose pixels say which one it is."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.full(shape, level, "uint8")
+    pixels[0, 0] = 255 - level
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def fill(folder: Path, n: int, first: int = 0) -> list[Path]:
+    return [save(folder / f"{i:03}.png", i) for i in range(first, first + n)]
+
+
+@pytest.fixture
+def flat(tmp_path) -> Path:
+    fill(tmp_path, 20)
+    return tmp_path
+
+
+@pytest.fixture
+def labelled(tmp_path) -> Path:
+    fill(tmp_path / "normal", 40)
+    for number, kind in enumerate(KINDS, 1):
+        fill(tmp_path / kind, 7, 40 * number)
+    return tmp_path
+
+
+@pytest.fixture
+def mvtec(tmp_path) -> Path:
+    """As MVTec AD is laid out: names begin anew in every folder."""
+    fill(tmp_path / "train" / "good", 20)
+    fill(tmp_path / "test" / "good", 5)
+    for kind in KINDS:
+        fill(tmp_path / "test" / kind, 3)
+        fill(tmp_path / "ground_truth" / kind, 3)
+    (tmp_path / "license.txt").write_text("free")
+    return tmp_path
+
+
+def parts_of(split: data.Split) -> dict[str, tuple[np.ndarray, np.ndarray, tuple[Path, ...]]]:
+    """Images, classes and files by part."""
+    images = split.train, split.calibration, split.validation.images, split.test.images
+    classes = (
+        split.train_classes,
+        split.calibration_classes,
+        split.validation.classes,
+        split.test.classes,
+    )
+    assert tuple(split.files) == PARTS
+    return dict(zip(PARTS, zip(images, classes, split.files.values(), strict=True), strict=True))
+
+
+def check(split: data.Split, files: list[Path], **options) -> None:
+    """Each file is in one part, where its picture, its class and its label stand in its place."""
+    assert sorted(f for part in split.files.values() for f in part) == sorted(files)
+    for images, classes, names in parts_of(split).values():
+        np.testing.assert_array_equal(images, data.read_images(names, 3, **options))
+        normal = [name.parent.name in ("normal", "good") or not classes.any() for name in names]
+        expected = [
+            "normal" if ok else name.parent.name for ok, name in zip(normal, names, strict=True)
+        ]
+        assert [split.class_names[c] for c in classes] == expected
+    assert not split.train_classes.any() and not split.calibration_classes.any()
+    for part in (split.validation, split.test):
+        np.testing.assert_array_equal(part.is_anomaly, part.classes > 0)
+
+
+def test_a_flat_folder_is_all_normal(flat):
+    split = data.from_folder(flat)
+    check(split, sorted(flat.iterdir()))
+    assert [len(part) for part in split.files.values()] == [8, 5, 3, 4]
+    assert split.class_names == ("normal",)
+    assert not split.test.is_anomaly.any() and not split.validation.is_anomaly.any()
+
+
+def test_sub_folders_are_labels(labelled):
+    split = data.from_folder(labelled, anomaly=KINDS)
+    check(split, sorted(labelled.glob("*/*")))
+    assert split.class_names == ("normal", *KINDS)
+    counts = {
+        part: np.bincount(c, minlength=3).tolist() for part, (_, c, _) in parts_of(split).items()
+    }
+    assert counts == {
+        "train": [16, 0, 0],
+        "calibration": [10, 0, 0],
+        "validation": [6, 3, 3],
+        "test": [8, 4, 4],
+    }
+
+
+def test_the_default_names(tmp_path):
+    fill(tmp_path / "good", 20)
+    fill(tmp_path / "anomaly", 6, 100)
+    split = data.from_folder(tmp_path)
+    check(split, sorted(tmp_path.glob("*/*")))
+    assert split.class_names == ("normal", "anomaly")
+
+
+def test_other_names(tmp_path):
+    fill(tmp_path / "ok", 20)
+    fill(tmp_path / "anomaly", 6, 100)
+    assert data.from_folder(tmp_path, normal="ok").class_names == ("ok", "anomaly")
+
+
+def test_the_layout_of_mvtec(mvtec):
+    split = data.from_folder(mvtec)
+    check(split, [*mvtec.glob("train/*/*"), *mvtec.glob("test/*/*")])
+    assert split.files["test"] == tuple(sorted(mvtec.glob("test/*/*")))
+    assert [len(part) for part in split.files.values()] == [12, 5, 3, 11]
+    assert not split.validation.is_anomaly.any() and split.test.is_anomaly.sum() == 6
+
+
+def test_a_test_folder_that_is_all_normal(tmp_path):
+    fill(tmp_path / "train" / "good", 20)
+    fill(tmp_path / "test" / "good", 5)
+    assert not data.from_folder(tmp_path).test.is_anomaly.any()
+
+
+@pytest.mark.parametrize("layout", ["flat", "labelled", "mvtec"])
+def test_the_seed_alone_decides(layout, request):
+    folder = request.getfixturevalue(layout)
+    first, again, other = (data.from_folder(folder, anomaly=KINDS, seed=s).files for s in (3, 3, 4))
+    assert first == again and first["train"] != other["train"]
+    assert first["test"] == tuple(sorted(first["test"]))
+
+
+def test_shares(flat):
+    split = data.from_folder(flat, calibration=0.3, validation=0.1, test=0.5)
+    assert [len(part) for part in split.files.values()] == [2, 6, 2, 10]
+
+
+@pytest.mark.parametrize(
+    "group", [r"(\d\d)\d", r"^\d\d", lambda path: path.name[:2]], ids=["group", "match", "function"]
+)
+def test_groups_stay_together(tmp_path, group):
+    fill(tmp_path / "normal", 120)
+    for number, kind in enumerate(KINDS):
+        fill(tmp_path / kind, 40, 120 + 40 * number)
+    split = data.from_folder(tmp_path, anomaly=KINDS, group=group)
+    check(split, sorted(tmp_path.glob("*/*")))
+    of = {part: {f.name[:2] for f in files} for part, files in split.files.items()}
+    assert sum(map(len, of.values())) == len(set().union(*of.values())) == 20
+    assert [len(files) % 10 for files in split.files.values()] == [0] * 4
+
+
+def test_a_group_with_an_anomaly_is_not_learned_from(tmp_path):
+    for shot in range(8):
+        for thing in range(12):
+            folder = "anomaly" if thing in (2, 5, 7, 11) and shot == 3 else "normal"
+            save(tmp_path / folder / f"thing{thing:02}-{shot}.png", 12 * shot + thing)
+    split = data.from_folder(tmp_path, group="(thing..)", calibration=0.2, validation=0.2)
+    check(split, sorted(tmp_path.glob("*/*")))
+    of = {part: {f.name[:7] for f in files} for part, files in split.files.items()}
+    spoilt = {"thing02", "thing05", "thing07", "thing11"}
+    assert not spoilt & (of["train"] | of["calibration"])
+    assert len(spoilt & of["validation"]) == len(spoilt & of["test"]) == 2
+    assert all(len(files) % 8 == 0 for files in split.files.values())
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_divide_keeps_its_word(seed):
+    rng = np.random.RandomState(seed)
+    groups = np.unique(rng.randint(0, 60, 300), return_inverse=True)[1]
+    classes = (rng.rand(300) < 0.06) * rng.randint(1, 4, 300)
+    shares = {"calibration": 0.2, "validation": 0.2, "test": 0.3}
+    parts = divide(classes, groups, shares, seed)
+    assert sorted(np.concatenate(list(parts.values()))) == list(range(300))
+    of = [set(groups[index]) for index in parts.values()]
+    assert sum(map(len, of)) == len(set().union(*of))
+    assert not classes[parts["train"]].any() and not classes[parts["calibration"]].any()
+    pure = set(groups) - set(groups[classes > 0])
+    sizes = [len(some & pure) / len(pure) for some in of]
+    np.testing.assert_allclose(sizes, [0.3, 0.2, 0.2, 0.3], atol=1.01 / len(pure))
+
+
+# Files
+
+
+MODES = {"1": 1, "L": 9, "LA": (9, 255), "P": 9, "RGB": (9, 20, 30), "RGBA": (9, 20, 30, 255)}
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("mode", [*MODES, "I;16"])
+def test_pictures_of_every_mode(tmp_path, mode, channels):
+    for i in range(8):
+        picture = Image.new("L" if mode == "P" else mode, (4, 6), MODES.get(mode, 2313))
+        picture.convert(mode).save(tmp_path / f"{i}.png")
+    split = data.from_folder(tmp_path, channels=channels)
+    assert split.train.shape == (3, 6, 4, channels) and split.train.dtype == np.float32
+    expected = {"1": [255], "L": [9], "LA": [9], "P": [9], "I;16": [9]}.get(mode, [9, 20, 30])
+    if channels == 1 and len(expected) == 3:
+        expected = [18]  # 0.299 * 9 + 0.587 * 20 + 0.114 * 30, as a level
+    np.testing.assert_allclose(
+        split.train * 255, np.broadcast_to(expected, split.train.shape), rtol=1e-6
+    )
+
+
+def test_sizes_that_differ_are_brought_to_one(tmp_path):
+    for i in range(10):
+        save(tmp_path / f"{i}.png", 10 * i, (6 + i, 4, 3))
+    for resize in ("stretch", "crop", "pad"):
+        split = data.from_folder(tmp_path, size=(8, 5), resize=resize)
+        assert split.train.shape == (4, 8, 5, 3)
+        check(split, sorted(tmp_path.iterdir()), size=(8, 5), resize=resize)
+
+
+def test_a_background(tmp_path):
+    for i in range(8):
+        Image.new("RGBA", (4, 6), (0, 0, 0, 0)).save(tmp_path / f"{i}.png")
+    assert (data.from_folder(tmp_path, background=1).train == 1).all()
+
+
+def test_what_systems_leave_behind_is_passed_over(labelled):
+    for folder in (labelled, labelled / "normal", labelled / "stain"):
+        for name in (".DS_Store", "Thumbs.db", "desktop.ini", "._000.png", ".hidden.png"):
+            (folder / name).write_bytes(b"\0")
+        (folder / "__MACOSX").mkdir()
+    (labelled / "list.csv").write_text("a,b")
+    split = data.from_folder(labelled, anomaly=KINDS)
+    assert sum(map(len, split.files.values())) == 54
+
+
+def test_suffixes_of_any_case(tmp_path):
+    for i, name in enumerate(["a.PNG", "b.Jpg", "c.JPEG", "d.png", "e.jpg", "f.jpeg"]):
+        Image.new("L", (4, 6), 20 * i).save(tmp_path / name)
+    split = data.from_folder(tmp_path)
+    assert sum(map(len, split.files.values())) == 6
+
+
+def test_from_a_folder_to_a_detector(labelled):
+    split = data.from_folder(labelled, anomaly=KINDS, calibration=0.5, validation=0.1)
+    vae = VAE(2, data_shape=split.train.shape[1:], network="dense", hidden=(5,))
+    vae.compile("adam")
+    vae.fit(split.train, verbose=0)
+    detector = AnomalyDetector(vae, "reconstruction").calibrate(split.calibration, 0.1)
+    flags = detector.predict(split.test.images)
+    assert flags.shape == (len(split.files["test"]),)
+    assert detector.evaluate(split.test).confusion[1].sum() == split.test.is_anomaly.sum()
+
+
+# What does not belong
+
+
+def no_text(folder: Path) -> Path:
+    path = folder / "normal" / "zzz.png"
+    path.write_text("no picture")
+    return path
+
+
+def no_bytes(folder: Path) -> Path:
+    path = folder / "normal" / "zzz.png"
+    path.write_bytes(b"")
+    return path
+
+
+def cut_off(folder: Path) -> Path:
+    path = folder / "stain" / "080.png"
+    path.write_bytes(path.read_bytes()[:-40])
+    return path
+
+
+def animated(folder: Path) -> Path:
+    frames = [Image.new("RGB", (4, 6), (level, 0, 0)) for level in (0, 99, 200)]
+    frames[0].save(folder / "normal" / "zzz.png", save_all=True, append_images=frames[1:])
+    return folder / "normal" / "zzz.png"
+
+
+def another_size(folder: Path) -> Path:
+    return save(folder / "normal" / "zzz.png", 0, (7, 4, 3))
+
+
+def half_clear(folder: Path) -> Path:
+    Image.new("RGBA", (4, 6), (0, 0, 0, 9)).save(folder / "normal" / "zzz.png")
+    return folder / "normal" / "zzz.png"
+
+
+def another_kind(folder: Path) -> Path:
+    path = folder / "normal" / "zzz.tif"
+    Image.new("L", (4, 6)).save(path)
+    return path
+
+
+def broken_link(folder: Path) -> Path:
+    path = folder / "normal" / "zzz.png"
+    path.symlink_to(folder / "gone.png")
+    return path
+
+
+def loop(folder: Path) -> Path:
+    path = folder / "normal" / "zzz.png"
+    path.symlink_to(path)
+    return path
+
+
+def loop_of_folders(folder: Path) -> Path:
+    path = folder / "normal" / "zzz"
+    path.symlink_to(folder)
+    return path
+
+
+def linked_twice(folder: Path) -> Path:
+    path = folder / "stain" / "zzz.png"
+    path.symlink_to(folder / "normal" / "000.png")
+    return path
+
+
+def sub_folder(folder: Path) -> Path:
+    return save(folder / "normal" / "deeper" / "a.png").parent
+
+
+def unknown_folder(folder: Path) -> Path:
+    return save(folder / "dents" / "a.png").parent
+
+
+def unlabelled(folder: Path) -> Path:
+    return save(folder / "a.png")
+
+
+WRONG = {
+    no_text: "cannot be read",
+    no_bytes: "cannot be read",
+    cut_off: "cannot be read",
+    animated: "3 frames; expected one picture",
+    another_size: "7 pixels high and 4 wide; expected 6 high and 4 wide",
+    half_clear: "transparent pixels; expected none: pass background=",
+    another_kind: "no picture by its name; expected files ('.png', '.jpg', '.jpeg')",
+    broken_link: "cannot be read",
+    loop: "cannot be read",
+    loop_of_folders: "is a folder; expected files",
+    linked_twice: "same file as",
+    sub_folder: "is a folder; expected files",
+    unknown_folder: "stands for no label; expected one of ('normal', 'good', 'scratch', 'stain')",
+    unlabelled: "lies in no folder of one label; expected it in one",
+}
+
+
+@pytest.mark.parametrize(("spoil", "told"), WRONG.items(), ids=[s.__name__ for s in WRONG])
+def test_what_is_wrong_is_named(labelled, complains, spoil: Callable, told: str):
+    path = spoil(labelled)
+    complains(lambda: data.from_folder(labelled, anomaly=KINDS), path, told)
+
+
+def test_a_file_that_may_not_be_read(labelled, complains, monkeypatch):
+    path, opened = labelled / "stain" / "082.png", Image.open
+
+    def refuse(name, *args, **kwargs):  # whoever runs this may read everything
+        if name == path:
+            raise PermissionError(13, "Permission denied", str(name))
+        return opened(name, *args, **kwargs)
+
+    monkeypatch.setattr(Image, "open", refuse)
+    words = [path, "Permission denied", "expected a PNG or JPEG"]
+    complains(lambda: data.from_folder(labelled, anomaly=KINDS), *words)
+
+
+def test_a_folder_that_may_not_be_read(labelled, complains, monkeypatch):
+    folder, listed = labelled / "stain", Path.iterdir
+
+    def refuse(self):
+        if self == folder:
+            raise PermissionError(13, "Permission denied", str(self))
+        return listed(self)
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    words = [folder, "Permission denied", "expected a folder"]
+    complains(lambda: data.from_folder(labelled, anomaly=KINDS), *words)
+
+
+def test_a_picture_that_is_too_large(flat, complains):
+    bomb = flat / "zzz.png"
+    Image.new("1", (20_000, 20_000)).save(bomb)
+    assert bomb.stat().st_size < 100_000
+    complains(lambda: data.from_folder(flat), bomb, "decompression bomb", "expected a PNG or JPEG")
+
+
+@pytest.mark.parametrize("name", ["nothing", "a.png"])
+def test_no_folder(flat, complains, name):
+    save(flat / "a.png")
+    path, told = flat / name, {"nothing": "is not there", "a.png": "is a file"}[name]
+    complains(lambda: data.from_folder(path), path, told, "expected a folder")
+
+
+def test_an_empty_folder(tmp_path, complains):
+    complains(lambda: data.from_folder(tmp_path), tmp_path, "no picture; expected files")
+    (tmp_path / ".DS_Store").write_bytes(b"\0")
+    (tmp_path / "normal").mkdir()
+    complains(lambda: data.from_folder(tmp_path), tmp_path, "no picture; expected files")
+
+
+def test_a_folder_without_a_picture(tmp_path, complains):
+    (tmp_path / "notes.txt").write_text("none")
+    complains(lambda: data.from_folder(tmp_path), tmp_path / "notes.txt", "no picture by its name")
+
+
+def test_no_normal_picture(tmp_path, complains):
+    fill(tmp_path / "anomaly", 9)
+    complains(lambda: data.from_folder(tmp_path), tmp_path, "no normal picture", "'good'")
+
+
+@pytest.mark.parametrize(("n", "part"), [(1, "train"), (2, "calibration"), (3, "validation")])
+def test_too_few_for_the_shares(tmp_path, complains, n, part):
+    fill(tmp_path, n)
+    words = [f"the {part} part has no normal example", "expected more", "other shares"]
+    complains(lambda: data.from_folder(tmp_path), *words)
+
+
+def test_too_few_anomalies(tmp_path, complains):
+    fill(tmp_path / "normal", 20)
+    fill(tmp_path / "anomaly", 1, 100)
+    complains(lambda: data.from_folder(tmp_path), "no anomalous example", "expected more")
+
+
+def test_too_few_groups(flat, complains):
+    complains(lambda: data.from_folder(flat, group="(0)"), "no normal example", "groups")
+
+
+def test_an_empty_train(mvtec, complains):
+    for path in (mvtec / "train" / "good").iterdir():
+        path.unlink()
+    complains(lambda: data.from_folder(mvtec), mvtec / "train", "expected some to train on")
+
+
+def test_a_defect_in_train(mvtec, complains):
+    path = save(mvtec / "train" / "stain" / "a.png").parent
+    complains(lambda: data.from_folder(mvtec), path, "expected one of ('normal', 'good')")
+
+
+@pytest.mark.parametrize("side", ["train", "test"])
+def test_pictures_without_a_label(tmp_path, complains, side):
+    fill(tmp_path / "train" / "good", 20)
+    fill(tmp_path / "test" / "good", 20)
+    path = save(tmp_path / side / "a.png")
+    complains(lambda: data.from_folder(tmp_path), path, "lies in no folder of one label")
+    for other in (tmp_path / side / "good").iterdir():
+        other.unlink()
+    (tmp_path / side / "good").rmdir()
+    complains(lambda: data.from_folder(tmp_path), path, "lies in no folder of one label")
+
+
+def test_a_folder_beside_train_and_test(mvtec, complains):
+    path = save(mvtec / "validation" / "good" / "a.png").parents[1]
+    complains(lambda: data.from_folder(mvtec), path, "expected one of ('train', 'test',")
+
+
+def test_a_share_for_a_test_part_that_is_there(mvtec, complains):
+    complains(lambda: data.from_folder(mvtec, test=0.2), "test is 0.2", "expected None")
+
+
+def test_a_group_in_train_and_in_test(mvtec, complains):
+    words = [mvtec / "train" / "good" / "000.png", mvtec / "test" / "good" / "000.png"]
+    complains(lambda: data.from_folder(mvtec, group=r"\d+"), *words, "expected each group in")
+    apart = data.from_folder(mvtec, group=lambda path: (path.parts[-3], path.name))
+    assert len(apart.files["test"]) == 11
+
+
+def test_a_file_without_a_group(flat, complains):
+    words = [flat / "010.png", "expected what tells its group"]
+    complains(lambda: data.from_folder(flat, group=r"^00(\d)"), "group gives None", *words)
+    complains(lambda: data.from_folder(flat, group=lambda path: []), "group gives []", flat)
