@@ -17,7 +17,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from .checks import DARKEST_LEVELS, check_input, check_values, check_weights
+from .checks import DARKEST, MOST_LEVELS, check_input, check_values, check_weights
 
 _NONE = object()
 
@@ -135,7 +135,8 @@ def _assert_values(form: Form, x, *rest):
         valid = (low >= 0) & (high <= 1) | ~finite
         told += asserted(valid, f"{form.name} has values in {{}}..{{}}; expected 0..1", low, high)
     elif len(form.data_shape) == 3:
-        levels = (low >= 0) & (tf.reduce_mean(tf.cast(x, "float64")) > DARKEST_LEVELS)
+        mean = tf.reduce_mean(tf.minimum(tf.cast(x, "float64"), MOST_LEVELS))
+        levels = (low >= 0) & (mean > DARKEST)
         found = f"{form.name} has values in {{}}..{{}}, as levels up to 255 are"
         scale = "expected pictures of about unit scale: divide by 255"
         told += asserted(~levels | ~finite, f"{found}; {scale}", low, high)

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 Sizes = tuple[tuple[int, ...], int, tuple[int, ...]]
-DARKEST_LEVELS = 8.0  # pictures above it on average, and never below 0, are of levels up to 255
+MOST_LEVELS, DARKEST = 255.0, 8.0  # pictures of levels: none below 0, above the latter on average
 _PROCESS = {"used": False, "forked": False}
 
 
@@ -79,7 +79,10 @@ def plain_array(x, name: str) -> np.ndarray:
 
 
 def check_array(x, data_shape: Sequence[int], unit_interval: bool, name: str = "x") -> None:
-    """x must be finite floats of shape (n, *data_shape), within 0..1 if so asked."""
+    """x must be finite floats of shape (n, *data_shape), within 0..1 if so asked.
+
+    Pictures, which have three axes, may have any scale but that of levels up to 255.
+    """
     x = plain_array(x, name)
     if x.shape[1:] != tuple(data_shape) or x.ndim == 0:
         expected = f"expected {('n', *data_shape)}, since data_shape is {tuple(data_shape)}"
@@ -94,7 +97,8 @@ def check_array(x, data_shape: Sequence[int], unit_interval: bool, name: str = "
         raise ValueError(f"{name} contains NaN or infinite values; expected finite numbers")
     if unit_interval and (low < 0 or high > 1):
         raise ValueError(f"{name} has values in {low:.4g}..{high:.4g}; expected 0..1")
-    if len(data_shape) == 3 and low >= 0 and np.mean(x, dtype="float64") > DARKEST_LEVELS:
+    is_bright = len(data_shape) == 3 and low >= 0 and high > DARKEST
+    if is_bright and np.minimum(x, MOST_LEVELS).mean(dtype="float64") > DARKEST:
         found = f"{name} has values in {low:.4g}..{high:.4g}, as levels up to 255 are"
         raise ValueError(f"{found}; expected pictures of about unit scale: divide by 255")
     if max(-low, high) > np.finfo("float32").max:

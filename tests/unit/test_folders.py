@@ -140,6 +140,7 @@ def test_the_seed_alone_decides(layout, request):
     first, again, other = (data.from_folder(folder, anomaly=KINDS, seed=s).files for s in (3, 3, 4))
     assert first == again and first["train"] != other["train"]
     assert first["test"] == tuple(sorted(first["test"]))
+    assert first["calibration"] != tuple(sorted(first["calibration"]))  # `calibrate` takes halves
 
 
 def test_shares(flat):

@@ -27,7 +27,8 @@ def tiles(picture: np.ndarray, size: Sequence[int], stride: Stride = None) -> np
     if picture.ndim not in (2, 3):
         expected = "expected one picture, (height, width[, channels])"
         raise ValueError(f"picture has shape {picture.shape}; {expected}")
-    whole = as_images(picture.reshape(1, *picture.shape[:2], -1), "picture")[0]
+    picture = picture if picture.ndim == 3 else picture[..., np.newaxis]
+    whole = as_images(picture[np.newaxis], "picture")[0]
     rows, columns = _corners(whole.shape[:2], size, stride)
     windows = np.lib.stride_tricks.sliding_window_view(whole, tuple(size), axis=(0, 1))
     cut = np.moveaxis(windows[np.ix_(rows, columns)], 2, -1)
