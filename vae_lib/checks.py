@@ -79,10 +79,7 @@ def plain_array(x, name: str) -> np.ndarray:
 
 
 def check_array(x, data_shape: Sequence[int], unit_interval: bool, name: str = "x") -> None:
-    """x must be finite floats of shape (n, *data_shape), within 0..1 if so asked.
-
-    Pictures, which have three axes, may have any scale but that of levels up to 255.
-    """
+    """x must be finite floats of shape (n, *data_shape), within 0..1 if so asked."""
     x = plain_array(x, name)
     if x.shape[1:] != tuple(data_shape) or x.ndim == 0:
         expected = f"expected {('n', *data_shape)}, since data_shape is {tuple(data_shape)}"
@@ -97,16 +94,15 @@ def check_array(x, data_shape: Sequence[int], unit_interval: bool, name: str = "
         raise ValueError(f"{name} contains NaN or infinite values; expected finite numbers")
     if unit_interval and (low < 0 or high > 1):
         raise ValueError(f"{name} has values in {low:.4g}..{high:.4g}; expected 0..1")
-    is_bright = len(data_shape) == 3 and low >= 0 and high > DARKEST
-    if is_bright and np.minimum(x, MOST_LEVELS).mean(dtype="float64") > DARKEST:
-        found = f"{name} has values in {low:.4g}..{high:.4g}, as levels up to 255 are"
-        raise ValueError(f"{found}; expected pictures of about unit scale: divide by 255")
     if max(-low, high) > np.finfo("float32").max:
         raise ValueError(f"{name} has values in {low:.4g}..{high:.4g}, which float32 cannot hold")
 
 
 def check_input(x, data_shape: tuple[int, ...], unit_interval: bool, name: str = "x") -> None:
-    """x must be an array as above; inside a graph, where it has no values, anything is."""
+    """x must be an array as above, and pictures, which have three axes, none of levels up to 255.
+
+    Inside a graph, where it has no values, anything passes.
+    """
     if isinstance(x, keras.KerasTensor) or tf.is_symbolic_tensor(x):
         return  # only the layers can look at it
     check_process()
@@ -114,6 +110,11 @@ def check_input(x, data_shape: tuple[int, ...], unit_interval: bool, name: str =
         expected = f"expected floats of shape {('n', *data_shape)}"
         raise ValueError(f"{name} is a {type(x).__name__}; {expected}, as an array or in batches")
     check_array(x, data_shape, unit_interval, name)
+    if len(data_shape) == 3 and not unit_interval:
+        low, high = np.min(x), np.max(x)
+        if low >= 0 and np.minimum(np.asarray(x), MOST_LEVELS).mean(dtype="float64") > DARKEST:
+            found = f"{name} has values in {low:.4g}..{high:.4g}, as levels up to 255 are"
+            raise ValueError(f"{found}; expected pictures of about unit scale: divide by 255")
 
 
 def check_values(x, data_shape: tuple[int, ...], unit_interval: bool, name: str = "x") -> None:
