@@ -54,7 +54,7 @@ def main() -> None:
     confirm.add_argument("--letters", default=".work/glyphs/letters.npz", help="of `glyphs`")
     confirm.add_argument("--keel", default=".work/keel", help="the folder of `keel`")
     confirm.add_argument("--threads", type=int, default=1)
-    for command in (density, one, many, ood, parts, peers, both, tables):
+    for command in (density, one, many, ood, parts, peers, both, tables, confirm):
         command.add_argument("--work", default=".work/benchmarks", help="where progress is kept")
     of_images = (density, speed, scoring, memory, one, many, ood, parts, peers, both)
     for command in of_images:
@@ -62,7 +62,7 @@ def main() -> None:
     for command in (*of_images, tables):
         command.add_argument("--threads", type=int, default=2)
     for name, command in commands.choices.items():
-        if name not in ("glyphs", "pictures", "keel", "confirm"):
+        if name not in ("glyphs", "pictures", "keel"):
             command.add_argument("--out", type=Path, default=record.RESULTS, help="for the result")
     density.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()

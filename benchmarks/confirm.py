@@ -1,7 +1,7 @@
 """Whether the records still hold after a change of the library that should change no result.
 
-Two of the shortest runs are made again, one of images and one of tables, with the first seed. Where
-each figure equals the record's, all records of the same library take the present fingerprint.
+Two of the shortest benchmarks are run again, one of images and one of tables, with the first seed.
+Where each figure equals the record's, all records of the same library take the present fingerprint.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from vae_lib import records
 
-from . import one_class, protocols, record, tables
+from . import one_class, record, tables
 
 FOLDER = Path(records.__file__).parent
 IMAGES, TABLES = "one_class_letters", "tables_keel"
@@ -21,55 +21,34 @@ IMAGES, TABLES = "one_class_letters", "tables_keel"
 
 def run(arguments: argparse.Namespace) -> None:
     """Compare, then renew the fingerprints; raises `record.Unusable` where a figure differs."""
-    before = _record(IMAGES)["library"]
-    if _record(TABLES)["library"] != before:
+    before = _read(FOLDER, IMAGES)["library"]
+    if _read(FOLDER, TABLES)["library"] != before:
         raise record.Unusable(f"{IMAGES} and {TABLES} are of two libraries; expected one")
-    differing = {
-        **_differing(IMAGES, _of_images(arguments), lambda found: found["auroc"]),
-        **_differing(TABLES, _of_tables(arguments), lambda found: found),
-    }
+    common = {"threads": arguments.threads, "work": arguments.work, "seeds": 1}
+    one_class.run(argparse.Namespace(name="one_class", data=arguments.letters, **common))
+    of_tables = {"name": "tables", "data": arguments.keel, "detectors": ["vae_lib_one_model"]}
+    tables.run(argparse.Namespace(**of_tables, **common))
+    differing = [
+        *_differing(IMAGES, lambda results: results["auroc"]),
+        *_differing(TABLES, lambda results: results),
+    ]
     if differing:
-        told = ", ".join(f"{k}: {then} and now {now}" for k, (then, now) in differing.items())
+        told = ", ".join(differing)
         raise record.Unusable(f"figures have changed ({told}); expected a run of all benchmarks")
     for path in sorted(FOLDER.glob("*.json")):
-        if (document := _record(path.stem)).get("library") == before:
+        if (document := _read(FOLDER, path.stem)).get("library") == before:
             now = {"library": record.library(), "confirmed": datetime.date.today().isoformat()}
             text = json.dumps(document | now, indent=2, allow_nan=False) + "\n"
             record.write_whole(path, text)
             print(f"{path.stem} holds")
 
 
-def _record(name: str) -> dict:
-    return json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+def _read(folder: Path, name: str) -> dict:
+    return json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
 
 
-def _differing(name: str, found: dict[str, float], part) -> dict[str, tuple[float, float]]:
+def _differing(name: str, areas) -> list[str]:
     """Of the figures of the first seed, those that are not the record's."""
-    kept = part(_record(name)["results"])
-    then = {key: kept[key]["by_seed"][0] for key in found}
-    return {f"{name}, {k}": (then[k], found[k]) for k in found if then[k] != found[k]}
-
-
-def _of_images(arguments: argparse.Namespace) -> dict[str, float]:
-    protocols.set_threads(arguments.threads)
-    data = protocols.load(argparse.Namespace(data=arguments.letters))
-    rows = {}
-    for c in data.classes:
-        found = protocols.train_and_score(
-            data, data.y_train == c, one_class.EPOCHS, one_class.BATCH, 0
-        )
-        values = {name: found[name] for name in protocols.SCORES}
-        rows[c] = protocols.aurocs(values, data.y_test != c)
-        print(f"{IMAGES}, class {c}: {rows[c]}", flush=True)
-    return {name: table["by_seed"][0] for name, table in protocols.summary([rows]).items()}
-
-
-def _of_tables(arguments: argparse.Namespace) -> dict[str, float]:
-    name, files = "vae_lib_one_model", tables.found(Path(arguments.keel))
-    areas = {}
-    for path in files:
-        train, test, truth = tables.split(*tables.read(path), seed=0)
-        found = tables.scores_of(name, train, test, seed=0, threads=arguments.threads)["scores"]
-        areas[path.stem] = [{"auroc": float(tables.MEASURES["auroc"](truth, found))}]
-        print(f"{TABLES}, {path.stem}: {areas[path.stem][0]['auroc']:.4f}", flush=True)
-    return {name: round(tables.mean_of(areas, "auroc"), 4)}
+    then, now = (areas(_read(folder, name)["results"]) for folder in (FOLDER, record.RESULTS))
+    pairs = {key: (then[key]["by_seed"][0], now[key]["by_seed"][0]) for key in now}
+    return [f"{name}, {key}: {a} and now {b}" for key, (a, b) in pairs.items() if a != b]

@@ -110,7 +110,7 @@ def measure(name: str, files: list[Path], arguments: argparse.Namespace) -> dict
             train, test, truth = split(x, y, seed)
             found = progress.part(
                 f"{name}_{path.stem}_seed{seed}",
-                lambda train=train, test=test, seed=seed: scores_of(
+                lambda train=train, test=test, seed=seed: _scores(
                     name, train, test, seed, arguments.threads
                 ),
             )
@@ -143,8 +143,7 @@ def summary(by_name: dict[str, dict]) -> dict[str, dict]:
     }
 
 
-def scores_of(name: str, train: np.ndarray, test: np.ndarray, seed: int, threads: int) -> dict:
-    """One detector's scores of the test rows, and the CPU seconds that it took."""
+def _scores(name: str, train: np.ndarray, test: np.ndarray, seed: int, threads: int) -> dict:
     start = record.cpu_seconds()
     make = _vae_lib if name.startswith("vae_lib") else _rival
     found = make(name, train, seed, threads)(test)

@@ -17,7 +17,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from .checks import DARKEST, MOST_LEVELS, check_input, check_values, check_weights
+from .checks import AS_LEVELS, DARKEST, MOST_LEVELS, check_input, check_values, check_weights
 
 _NONE = object()
 
@@ -137,9 +137,8 @@ def _assert_values(form: Form, x, *rest):
     elif len(form.data_shape) == 3:
         mean = tf.reduce_mean(tf.minimum(tf.cast(x, "float64"), MOST_LEVELS))
         levels = (low >= 0) & (mean > DARKEST)
-        found = f"{form.name} has values in {{}}..{{}}, as levels up to 255 are"
-        scale = "expected pictures of about unit scale: divide by 255"
-        told += asserted(~levels | ~finite, f"{found}; {scale}", low, high)
+        found = f"{form.name} has values in {{}}..{{}}{AS_LEVELS}"
+        told += asserted(~levels | ~finite, found, low, high)
     if len(rest) > 1:
         weight = tf.cast(rest[1], "float64")
         valid = tf.reduce_all((weight >= 0) & tf.math.is_finite(weight))

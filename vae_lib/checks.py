@@ -12,12 +12,18 @@ import tensorflow as tf
 
 Sizes = tuple[tuple[int, ...], int, tuple[int, ...]]
 MOST_LEVELS, DARKEST = 255.0, 8.0  # pictures of levels: none below 0, above the latter on average
+AS_LEVELS = ", as levels up to 255 are; expected pictures of about unit scale: divide by 255"
 _PROCESS = {"used": False, "forked": False}
 
 
 def is_size(value: object) -> bool:
     """Whether value is a whole number of at least 1; NumPy's integers count, booleans do not."""
     return isinstance(value, numbers.Integral) and not isinstance(value, bool) and value >= 1
+
+
+def is_real(value: object) -> bool:
+    """Whether value is a real number; NumPy's count, booleans do not."""
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
 def check_count(name: str, value: object) -> None:
@@ -78,8 +84,13 @@ def plain_array(x, name: str) -> np.ndarray:
         raise ValueError(f"{name} cannot be read as an array ({error}); expected one") from error
 
 
-def check_array(x, data_shape: Sequence[int], unit_interval: bool, name: str = "x") -> None:
-    """x must be finite floats of shape (n, *data_shape), within 0..1 if so asked."""
+def check_array(
+    x, data_shape: Sequence[int], unit_interval: bool, name: str = "x"
+) -> tuple[float, float]:
+    """x must be finite floats of shape (n, *data_shape), within 0..1 if so asked.
+
+    Returns the smallest and the largest of them.
+    """
     x = plain_array(x, name)
     if x.shape[1:] != tuple(data_shape) or x.ndim == 0:
         expected = f"expected {('n', *data_shape)}, since data_shape is {tuple(data_shape)}"
@@ -96,6 +107,7 @@ def check_array(x, data_shape: Sequence[int], unit_interval: bool, name: str = "
         raise ValueError(f"{name} has values in {low:.4g}..{high:.4g}; expected 0..1")
     if max(-low, high) > np.finfo("float32").max:
         raise ValueError(f"{name} has values in {low:.4g}..{high:.4g}, which float32 cannot hold")
+    return low, high
 
 
 def check_input(x, data_shape: tuple[int, ...], unit_interval: bool, name: str = "x") -> None:
@@ -109,12 +121,10 @@ def check_input(x, data_shape: tuple[int, ...], unit_interval: bool, name: str =
     if not hasattr(x, "__array__"):  # arrays, dense tensors, data frames
         expected = f"expected floats of shape {('n', *data_shape)}"
         raise ValueError(f"{name} is a {type(x).__name__}; {expected}, as an array or in batches")
-    check_array(x, data_shape, unit_interval, name)
-    if len(data_shape) == 3 and not unit_interval:
-        low, high = np.min(x), np.max(x)
-        if low >= 0 and np.minimum(np.asarray(x), MOST_LEVELS).mean(dtype="float64") > DARKEST:
-            found = f"{name} has values in {low:.4g}..{high:.4g}, as levels up to 255 are"
-            raise ValueError(f"{found}; expected pictures of about unit scale: divide by 255")
+    low, high = check_array(x, data_shape, unit_interval, name)
+    bright = low >= 0 and high > DARKEST and not unit_interval and len(data_shape) == 3
+    if bright and np.minimum(np.asarray(x), MOST_LEVELS).mean(dtype="float64") > DARKEST:
+        raise ValueError(f"{name} has values in {low:.4g}..{high:.4g}{AS_LEVELS}")
 
 
 def check_values(x, data_shape: tuple[int, ...], unit_interval: bool, name: str = "x") -> None:

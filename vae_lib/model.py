@@ -7,7 +7,6 @@ Keras's too, behind the look at their data in `checked_model`.
 
 from __future__ import annotations
 
-import numbers
 from collections.abc import Iterator, Sequence
 
 import keras
@@ -24,6 +23,7 @@ from .checks import (
     check_process,
     check_seed,
     check_sizes,
+    is_real,
 )
 from .columns import Columns
 
@@ -75,8 +75,7 @@ class VAE(CheckedModel):
             raise ValueError(f"dtype is {self.dtype_policy.name!r}; expected one of {POLICIES}")
         if not (isinstance(network, str) and network in ("conv", "dense")):
             raise ValueError(f"network is {network!r}; expected 'conv' or 'dense'")
-        real = isinstance(beta, numbers.Real) and not isinstance(beta, bool)
-        if not (real and 0 <= beta < float("inf")):
+        if not (is_real(beta) and 0 <= beta < float("inf")):
             raise ValueError(f"beta is {beta!r}; expected a finite number of at least 0")
         if seed is not None:
             check_seed("seed", seed)

@@ -9,7 +9,6 @@ import functools
 import hashlib
 import json
 import math
-import numbers
 import weakref
 from pathlib import Path
 
@@ -19,7 +18,7 @@ import tensorflow as tf
 
 from . import losses
 from .batches import checked, plain_errors
-from .checks import check_count, check_seed
+from .checks import check_count, check_seed, is_real
 from .model import VAE
 
 BATCHES = "expected batches of x alone: tf.data.Dataset.from_tensor_slices(x).batch(32)"
@@ -133,8 +132,7 @@ class KLWarmUp(keras.callbacks.Callback):
     def __init__(self, epochs: int, beta: float | None = None):
         super().__init__()
         check_count("epochs", epochs)
-        real = isinstance(beta, numbers.Real) and not isinstance(beta, bool)
-        if beta is not None and not (real and 0 <= beta < math.inf):
+        if beta is not None and not (is_real(beta) and 0 <= beta < math.inf):
             raise ValueError(f"beta is {beta!r}; expected a finite number of at least 0, or None")
         self.epochs, self.beta = epochs, beta
 

@@ -365,30 +365,33 @@ def test_a_deviation_below_the_usual_counts_as_asked():
 def test_records_hold_where_every_figure_is_the_same_again(
     folder, tmp_path, monkeypatch, complains
 ):
-    monkeypatch.setattr(confirm, "FOLDER", tmp_path)
+    committed = tmp_path / "records"
+    monkeypatch.setattr(confirm, "FOLDER", committed)
     monkeypatch.setattr(confirm, "IMAGES", "one_class_corners")
     monkeypatch.setattr(confirm, "TABLES", "tables_rows")
     monkeypatch.setattr(protocols, "SCORES", ("relative",))
     monkeypatch.setattr(record, "library", lambda: "old")
+    monkeypatch.setattr(record, "RESULTS", committed)
     folder.detectors, folder.seeds = ["vae_lib_one_model"], 1
     tables.run(folder)
     folder.letters, folder.keel = str(tmp_path / "corners.npz"), folder.data
-    folder.data = folder.letters
-    run(one_class, folder, "one_class")
-    (tmp_path / "density.json").write_text('{"library": "older"}')
+    folder.data, folder.name = folder.letters, "one_class"
+    one_class.run(folder)
+    (committed / "density.json").write_text('{"library": "older"}')
     monkeypatch.setattr(record, "library", lambda: "new")
-    kept = {path: path.read_text() for path in tmp_path.glob("*.json")}
+    monkeypatch.setattr(record, "RESULTS", tmp_path)
+    kept = {path: path.read_text() for path in committed.glob("*.json")}
 
-    path = tmp_path / "tables_rows.json"
+    path = committed / "tables_rows.json"
     document = json.loads(path.read_text())
     document["results"]["vae_lib_one_model"]["by_seed"][0] += 0.0001
     path.write_text(json.dumps(document))
     complains(lambda: confirm.run(folder), "have changed", "tables_rows, vae_lib_one_model")
     path.write_text(kept[path])
-    assert kept == {path: path.read_text() for path in tmp_path.glob("*.json")}
+    assert kept == {path: path.read_text() for path in committed.glob("*.json")}
 
     confirm.run(folder)
-    found = {path.stem: json.loads(path.read_text()) for path in tmp_path.glob("*.json")}
+    found = {path.stem: json.loads(path.read_text()) for path in committed.glob("*.json")}
     prints = {name: document["library"] for name, document in found.items()}
     assert prints == {"one_class_corners": "new", "tables_rows": "new", "density": "older"}
     assert "confirmed" in found["tables_rows"]

@@ -137,27 +137,33 @@ def _names(name: str, folders: str | Sequence[str]) -> tuple[str, ...]:
 
 def _groups(files: list[Path], group: str | Callable[[Path], Hashable]) -> np.ndarray:
     """The number of each file's group."""
-    if isinstance(group, str):
-        try:
-            pattern = re.compile(group)
-        except re.error as error:
-            found = f"group is {group!r}, which is no regular expression ({error})"
-            raise ValueError(f"{found}; expected one, or a function") from error
-    elif not callable(group):
+    key_of = _by_name(group) if isinstance(group, str) else group
+    if not callable(key_of):
         raise ValueError(f"group is {group!r}; expected a regular expression, a function or None")
     numbers: dict[Hashable, int] = {}
-    found = []
+    groups = []
     for file in files:
-        if isinstance(group, str):
-            match = pattern.search(file.name)
-            key = match and match[min(1, pattern.groups)]
-        else:
-            key = group(file)
+        key = key_of(file)
         if key is None or not isinstance(key, Hashable):
             found = f"group gives {key!r} for {str(file)!r}"
             raise ValueError(f"{found}; expected what tells its group")
-        found.append(numbers.setdefault(key, len(numbers)))
-    return np.array(found)
+        groups.append(numbers.setdefault(key, len(numbers)))
+    return np.array(groups)
+
+
+def _by_name(expression: str) -> Callable[[Path], str | None]:
+    """What the first group of a regular expression, or all of it, matches in a file's name."""
+    try:
+        pattern = re.compile(expression)
+    except re.error as error:
+        found = f"group is {expression!r}, which is no regular expression ({error})"
+        raise ValueError(f"{found}; expected one, or a function") from error
+
+    def key(file: Path) -> str | None:
+        match = pattern.search(file.name)
+        return match and match[min(1, pattern.groups)]
+
+    return key
 
 
 def _check_apart(files: list[Path], groups: np.ndarray, end: int) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import numbers
 from collections.abc import Mapping
 
 import numpy as np
+
+from ..checks import is_real
 
 LABELLED = ("validation", "test")  # the parts that may have anomalies
 
@@ -56,7 +57,7 @@ def check_sides(part: str, classes: np.ndarray, labelled: bool) -> None:
 
 def check_shares(**shares: float) -> None:
     """Shares by name must be positive and leave a rest to train on."""
-    real = all(isinstance(v, numbers.Real) and not isinstance(v, bool) for v in shares.values())
-    if not (real and all(v > 0 for v in shares.values()) and sum(shares.values()) < 1):
+    positive = all(is_real(share) and share > 0 for share in shares.values())
+    if not (positive and sum(shares.values()) < 1):
         found = " and ".join(f"{name} is {share!r}" for name, share in shares.items())
         raise ValueError(f"{found}; expected positive shares with a sum below 1")

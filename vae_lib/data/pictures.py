@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import numbers
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
 
-from ..checks import is_size
+from ..checks import is_real, is_size
 
 RESIZES = {"stretch": Image.Image.resize, "crop": ImageOps.fit, "pad": ImageOps.pad}
 LUMINANCE = np.array([0.299, 0.587, 0.114])  # ITU-R 601, as Pillow has it
@@ -80,8 +79,7 @@ def _as_colour(background: Background) -> np.ndarray | None:
         return None
     listed = isinstance(background, (Sequence, np.ndarray)) and not isinstance(background, str)
     levels = list(background) if listed else [background] * 3
-    numeric = all(isinstance(v, numbers.Real) and not isinstance(v, bool) for v in levels)
-    if not (len(levels) == 3 and numeric and all(0 <= v <= 1 for v in levels)):
+    if len(levels) != 3 or not all(is_real(level) and 0 <= level <= 1 for level in levels):
         expected = "expected a level in 0..1, three of them, or None"
         raise ValueError(f"background is {background!r}; {expected}")
     return np.array(levels, float)

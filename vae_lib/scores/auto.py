@@ -69,8 +69,8 @@ class Auto(Score):
     def terms(self, vae: VAE, x):
         """One an image."""
         logs = Logarithms(self.fusion.scores).terms(vae, x)
-        values = self._values(logs)
-        pair = ops.stack([ops.log(values[n] + LEAST) for n in ("fusion", self.chosen)], axis=1)
+        of_candidates = self._logarithms(logs)
+        pair = ops.stack([of_candidates[name] for name in ("fusion", self.chosen)], axis=1)
         location, weights = (ops.cast(a, logs.dtype) for a in (self.location, self.weights))
         return ops.exp(ops.sum(weights * (pair - location), axis=1))
 
@@ -99,15 +99,14 @@ class Auto(Score):
         """Fit the fusion, as there; make pseudo-anomalies of held_out, and choose by them."""
         self.suit([vae])
         images, held_out = self.fusion.parted(vae, images, held_out)
-        self.fusion.fit(vae, images, held_out)
-        together, normal = Logarithms(self.fusion.scores), held_out[:MOST]  # one graph for all
-        usual, found = self._of(together, vae, held_out), []
+        together, logs = self.fusion.learn(vae, images, held_out)
+        usual, found = self._of(logs), []
         for kind in KINDS:
-            images = kind(normal, np.random.RandomState(self.seed))
-            strange = self._of(together, vae, images)
+            images = kind(held_out[:MOST], np.random.RandomState(self.seed))
+            strange = self._of(together.of(vae, images, pixels=True)[0])
             found.append([_auroc(usual[n][:MOST], strange[n]) for n in usual])
         aurocs = dict(zip(usual, np.mean(found, axis=0), strict=True))
-        pair = np.log([usual[n] + LEAST for n in ("fusion", max(aurocs, key=aurocs.get))])
+        pair = np.array([usual[name] for name in ("fusion", max(aurocs, key=aurocs.get))])
         weights = 1 / (pair.std(axis=1) + 1e-6)
         super().set_state(
             {
@@ -122,15 +121,15 @@ class Auto(Score):
     def _candidates(self) -> list[str]:
         return [*(name for name in ALONE if name in self.parts), *FUSIONS]
 
-    def _values(self, logs) -> dict:
-        """What each candidate says: (n,), from the logarithms (n, parts) of the fusion's parts."""
-        parts = [name for name in ALONE if name in self.parts]
-        values = {name: ops.exp(logs[:, self.parts.index(name)]) for name in parts}
-        return values | {n: total(self.fusion.squares(logs, b)) for n, b in FUSIONS.items()}
+    def _logarithms(self, logs) -> dict:
+        """Those of each candidate, (n,), from those (n, parts) of the fusion's parts."""
+        alone = [name for name in self._candidates() if name not in FUSIONS]
+        found = {name: logs[:, self.parts.index(name)] for name in alone}
+        squares = {name: self.fusion.squares(logs, below) for name, below in FUSIONS.items()}
+        return found | {name: ops.log(total(terms) + LEAST) for name, terms in squares.items()}
 
-    def _of(self, together: Logarithms, vae: VAE, images) -> dict[str, np.ndarray]:
-        values = self._values(together.of(vae, images, pixels=True)[0])
-        return {name: ops.convert_to_numpy(value) for name, value in values.items()}
+    def _of(self, logs: np.ndarray) -> dict[str, np.ndarray]:
+        return {n: ops.convert_to_numpy(v) for n, v in self._logarithms(logs).items()}
 
 
 def _auroc(usual: np.ndarray, strange: np.ndarray) -> float:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import numbers
 
 import keras
 import numpy as np
@@ -12,7 +11,7 @@ import tensorflow as tf
 from keras import ops
 from sklearn.covariance import LedoitWolf
 
-from ..checks import check_count
+from ..checks import check_count, is_real
 from ..model import VAE
 from .base import Score, fingerprint_of
 from .errors import residual
@@ -155,8 +154,7 @@ class JointDistance(Score):
 
     def __post_init__(self):
         check_count("k", self.k)
-        real = isinstance(self.weight, numbers.Real) and not isinstance(self.weight, bool)
-        if not (real and 0 <= self.weight < math.inf):
+        if not (is_real(self.weight) and 0 <= self.weight < math.inf):
             raise ValueError(f"weight is {self.weight!r}; expected a finite number of at least 0")
 
     @property

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import numbers
 from collections.abc import Sequence
 
 import numpy as np
 from keras import ops
 
+from ..checks import is_real
 from ..model import VAE
 from .base import SCORES, Score, fingerprint_of, get, scaled, total
 
@@ -58,8 +58,7 @@ class Fusion(Score):
     learned = ("location", "whitening")
 
     def __post_init__(self):
-        real = isinstance(self.below, numbers.Real) and not isinstance(self.below, bool)
-        if not (real and 0 <= self.below <= 1):
+        if not (is_real(self.below) and 0 <= self.below <= 1):
             raise ValueError(f"below is {self.below!r}; expected a number from 0 to 1")
         self.scores: list[Score] = []
         if self.parts is not None:
@@ -133,10 +132,17 @@ class Fusion(Score):
         that the model was trained on, since its errors are smaller than those of new ones.
         """
         self.suit([vae])
-        images, held_out = self.parted(vae, images, held_out)
+        self.learn(vae, *self.parted(vae, images, held_out))
+        return self
+
+    def learn(
+        self, vae: VAE, images: np.ndarray, held_out: np.ndarray
+    ) -> tuple[Logarithms, np.ndarray]:
+        """`fit` on what `parted` gives; the parts' graph, and their logarithms of held_out."""
         for score in self.scores:
             score.fit(vae, images, held_out)
-        logs, _ = Logarithms(self.scores).of(vae, held_out, pixels=True)
+        together = Logarithms(self.scores)
+        logs, _ = together.of(vae, held_out, pixels=True)
         location, scale = logs.mean(axis=0), logs.std(axis=0) + 1e-6
         standardised = (logs - location) / scale
         correlation = standardised.T @ standardised / len(logs)
@@ -145,7 +151,7 @@ class Fusion(Score):
         whitening = vectors / np.sqrt(values) @ vectors.T / scale[:, None]
         super().set_state({"location": location, "whitening": whitening})
         self._model = fingerprint_of(vae)
-        return self
+        return together, logs
 
     def parted(self, vae: VAE, images: np.ndarray, held_out: np.ndarray | None):
         """Images to fit the parts on, and those held out from them."""
