@@ -135,8 +135,8 @@ def _assert_values(form: Form, x, *rest):
         valid = (low >= 0) & (high <= 1) | ~finite
         told += asserted(valid, f"{form.name} has values in {{}}..{{}}; expected 0..1", low, high)
     elif len(form.data_shape) == 3:
-        mean = tf.reduce_mean(tf.minimum(tf.cast(x, "float64"), MOST_LEVELS))
-        levels = (low >= 0) & (mean > DARKEST)
+        means = tf.reduce_mean(tf.minimum(tf.cast(x, "float64"), MOST_LEVELS), axis=(1, 2, 3))
+        levels = (low >= 0) & (tf.reduce_mean(tf.cast(means > DARKEST, "float64")) > 0.5)
         found = f"{form.name} has values in {{}}..{{}}{AS_LEVELS}"
         told += asserted(~levels | ~finite, found, low, high)
     if len(rest) > 1:

@@ -271,8 +271,8 @@ BUGS = {
     ),
     "what is usual, told by images that the parts know": Bug(
         "scores/fusion",
-        "together.of(vae, held_out,",
-        "together.of(vae, images,",
+        "Logarithms(self.scores).of(vae, held_out,",
+        "Logarithms(self.scores).of(vae, images,",
         "scores",
         "whitened_sum",
     ),

@@ -1,4 +1,4 @@
-"""A fusion, and beside it the score that suits the data, found without an anomaly."""
+"""The score that suits the data, found without an anomaly."""
 
 from __future__ import annotations
 
@@ -11,24 +11,23 @@ from sklearn.metrics import roc_auc_score
 
 from ..checks import check_seed
 from ..model import VAE
-from .base import Score, get, scaled, total
-from .fusion import LEAST, Fusion, Logarithms, Typicality
+from .base import SCORES, Score, get, scaled, total
+from .errors import SquaredError
+from .fusion import Fusion, Logarithms
 from .pseudo import KINDS
 
 MOST = 500  # images that pseudo-anomalies are made of
-ALONE = ("relative", "neighbours")  # parts of the fusion that may be better than it
-FUSIONS = {"fusion": Fusion.below, "typicality": Typicality.below}
+ALONE = ("relative", "neighbours")  # parts of the fusion that may be better without the others
+FUSIONS = ("fusion", "typicality")
 
 
 @dataclasses.dataclass(eq=False)
 class Auto(Score):
-    """A fusion, and the score that best tells pseudo-anomalies from the normal images behind them.
+    """Of four scores, the one that best tells pseudo-anomalies from the normal images behind them.
 
     The candidates are "relative", "neighbours", "fusion" and "typicality"; the chosen one has the
-    largest AUROC on images of `pseudo`, averaged over their kinds. The score is the geometric mean
-    of the fusion and the chosen score, weighted so that the logarithms of both vary alike over
-    normal images, where it is about 1. For images and one normal class: classes that choose for
-    themselves would get scores that do not compare.
+    largest AUROC on images of `pseudo`, averaged over their kinds. For images and one normal class:
+    classes that choose for themselves would get scores that do not compare.
 
     Args:
         parts: those of the fusion.
@@ -39,12 +38,13 @@ class Auto(Score):
     images_only = True
     parts: tuple[str, ...] | None = None
     seed: int = 0
-    learned = ("aurocs", "location", "weights")
+    learned = ("aurocs",)
 
     def __post_init__(self):
         check_seed("seed", self.seed)
         self.fusion = Fusion(self.parts)
         self.parts = self.fusion.parts
+        self.score: Score | None = None
 
     @property
     def table(self) -> dict[str, float]:
@@ -54,7 +54,7 @@ class Auto(Score):
 
     @property
     def chosen(self) -> str:
-        """The name of the candidate that stands beside the fusion; "fusion" where none does."""
+        """The name of the candidate that is used."""
         return max(self.table, key=self.table.get)
 
     def suit(self, models: Sequence[VAE]) -> None:
@@ -67,69 +67,64 @@ class Auto(Score):
         self.parts = self.fusion.parts
 
     def terms(self, vae: VAE, x):
-        """One an image."""
-        logs = Logarithms(self.fusion.scores).terms(vae, x)
-        of_candidates = self._logarithms(logs)
-        pair = ops.stack([of_candidates[name] for name in ("fusion", self.chosen)], axis=1)
-        location, weights = (ops.cast(a, logs.dtype) for a in (self.location, self.weights))
-        return ops.exp(ops.sum(weights * (pair - location), axis=1))
+        """Those of the chosen score."""
+        return self.score.terms(vae, x)
 
     def map(self, vae: VAE, images: np.ndarray) -> np.ndarray:
-        """That of the chosen score, or of the squared error, scaled to the score."""
+        """That of the chosen score; of the squared error where it has none, scaled to the score."""
         self._check_fitted()
-        shown = get("relative" if self.chosen == "relative" else "reconstruction")
-        return scaled(shown.map(vae, images), self(vae, images))
+        if not isinstance(self.score, type(get("neighbours"))):
+            return self.score.map(vae, images)
+        return scaled(SquaredError().map(vae, images), self(vae, images))
 
     def state(self) -> dict[str, np.ndarray]:
-        """Its own, and that of the fusion."""
-        return super().state() | {f"fusion.{k}": v for k, v in self.fusion.state().items()}
+        """The AUROCs, and what the chosen score has learned."""
+        return super().state() | {f"chosen.{k}": v for k, v in self.score.state().items()}
 
     def set_state(self, state: dict[str, np.ndarray]) -> None:
         """The reverse of `state`."""
         if self.parts is None:
             raise ValueError("parts is None; expected the names of those whose state this is")
         super().set_state(state)
-        sizes = {"aurocs": len(self._candidates()), "location": 2, "weights": 2}
-        for name, size in sizes.items():
-            if (shape := getattr(self, name).shape) != (size,):
-                raise ValueError(f"state has a {name!r} of shape {shape}; expected ({size},)")
-        self.fusion.set_state({k.removeprefix("fusion."): v for k, v in state.items()})
+        if self.aurocs.shape != (len(self._candidates()),):
+            found = f"state has 'aurocs' of shape {self.aurocs.shape}"
+            raise ValueError(f"{found}; expected ({len(self._candidates())},)")
+        self.score = self._candidate()
+        self.score.set_state({k.removeprefix("chosen."): v for k, v in state.items()})
 
     def fit(self, vae: VAE, images: np.ndarray, held_out: np.ndarray | None = None) -> Auto:
         """Fit the fusion, as there; make pseudo-anomalies of held_out, and choose by them."""
         self.suit([vae])
         images, held_out = self.fusion.parted(vae, images, held_out)
-        together, logs = self.fusion.learn(vae, images, held_out)
-        usual, found = self._of(logs), []
+        self.fusion.fit(vae, images, held_out)
+        normal, together = held_out[:MOST], Logarithms(self.fusion.scores)  # one graph for all
+        usual, found = self._values(together, vae, normal), []
         for kind in KINDS:
-            images = kind(held_out[:MOST], np.random.RandomState(self.seed))
-            strange = self._of(together.of(vae, images, pixels=True)[0])
-            found.append([_auroc(usual[n][:MOST], strange[n]) for n in usual])
-        aurocs = dict(zip(usual, np.mean(found, axis=0), strict=True))
-        pair = np.array([usual[name] for name in ("fusion", max(aurocs, key=aurocs.get))])
-        weights = 1 / (pair.std(axis=1) + 1e-6)
-        super().set_state(
-            {
-                "aurocs": list(aurocs.values()),
-                "location": pair.mean(axis=1),
-                "weights": weights / weights.sum(),
-            }
-        )
-        self._model = self.fusion._model
+            images = kind(normal, np.random.RandomState(self.seed))
+            strange = self._values(together, vae, images)
+            found.append([_auroc(usual[name], strange[name]) for name in usual])
+        super().set_state({"aurocs": np.mean(found, axis=0)})
+        self.score = self._candidate()
+        if isinstance(self.score, Fusion):
+            self.score.set_state(self.fusion.state())
+        else:
+            self.score = self.fusion.scores[self.parts.index(self.chosen)]
+        self._model = self.score._model = self.fusion._model
         return self
 
     def _candidates(self) -> list[str]:
         return [*(name for name in ALONE if name in self.parts), *FUSIONS]
 
-    def _logarithms(self, logs) -> dict:
-        """Those of each candidate, (n,), from those (n, parts) of the fusion's parts."""
-        alone = [name for name in self._candidates() if name not in FUSIONS]
-        found = {name: logs[:, self.parts.index(name)] for name in alone}
-        squares = {name: self.fusion.squares(logs, below) for name, below in FUSIONS.items()}
-        return found | {name: ops.log(total(terms) + LEAST) for name, terms in squares.items()}
+    def _candidate(self) -> Score:
+        return SCORES[self.chosen](self.parts) if self.chosen in FUSIONS else get(self.chosen)
 
-    def _of(self, logs: np.ndarray) -> dict[str, np.ndarray]:
-        return {n: ops.convert_to_numpy(v) for n, v in self._logarithms(logs).items()}
+    def _values(self, together: Logarithms, vae: VAE, images) -> dict[str, np.ndarray]:
+        """What each candidate says of them: (n,)."""
+        logs = together.of(vae, images, pixels=True)[0]
+        values = {name: logs[:, self.parts.index(name)] for name in self._candidates()[:-2]}
+        sides = {name: SCORES[name].below for name in FUSIONS}
+        squares = {name: self.fusion.squares(logs, below) for name, below in sides.items()}
+        return values | {name: ops.convert_to_numpy(total(s)) for name, s in squares.items()}
 
 
 def _auroc(usual: np.ndarray, strange: np.ndarray) -> float:

@@ -96,7 +96,7 @@ class Fusion(Score):
         return self.squares(Logarithms(self.scores).terms(vae, x), self.below)
 
     def squares(self, logs, below: float):
-        """The terms of logarithms (n, parts) of the parts."""
+        """The terms of logarithms (n, parts) of the parts, with this `below`."""
         location, whitening = (ops.cast(a, logs.dtype) for a in (self.location, self.whitening))
         deviations = (logs - location) @ whitening
         return ops.where(deviations < 0, below * deviations, deviations) ** 2
@@ -132,17 +132,10 @@ class Fusion(Score):
         that the model was trained on, since its errors are smaller than those of new ones.
         """
         self.suit([vae])
-        self.learn(vae, *self.parted(vae, images, held_out))
-        return self
-
-    def learn(
-        self, vae: VAE, images: np.ndarray, held_out: np.ndarray
-    ) -> tuple[Logarithms, np.ndarray]:
-        """`fit` on what `parted` gives; the parts' graph, and their logarithms of held_out."""
+        images, held_out = self.parted(vae, images, held_out)
         for score in self.scores:
             score.fit(vae, images, held_out)
-        together = Logarithms(self.scores)
-        logs, _ = together.of(vae, held_out, pixels=True)
+        logs, _ = Logarithms(self.scores).of(vae, held_out, pixels=True)
         location, scale = logs.mean(axis=0), logs.std(axis=0) + 1e-6
         standardised = (logs - location) / scale
         correlation = standardised.T @ standardised / len(logs)
@@ -151,7 +144,7 @@ class Fusion(Score):
         whitening = vectors / np.sqrt(values) @ vectors.T / scale[:, None]
         super().set_state({"location": location, "whitening": whitening})
         self._model = fingerprint_of(vae)
-        return together, logs
+        return self
 
     def parted(self, vae: VAE, images: np.ndarray, held_out: np.ndarray | None):
         """Images to fit the parts on, and those held out from them."""
