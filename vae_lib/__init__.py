@@ -5,6 +5,7 @@ from .classes import ConditionalVAE, MixtureVAE
 from .detector import AnomalyDetector
 from .likelihoods import Bernoulli, Gaussian
 from .model import VAE
+from .sklearn import VAEDetector
 
 __version__ = "0.1.0"
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "ConditionalVAE",
     "Gaussian",
     "MixtureVAE",
+    "VAEDetector",
     "data",
     "likelihoods",
     "live",

@@ -15,8 +15,10 @@ FOLDER = Path(vae_lib.__file__).parent
 FLOORS = {
     "live": 6,
     "plots": 6,
+    "sklearn": 6,
     "detector": 5,
     "thresholds": 4,
+    "explanations": 4,
     "scores": 3,
     "training": 3,
     "classes": 3,
@@ -30,6 +32,7 @@ FLOORS = {
     "networks": 0,
     "likelihoods": 0,
     "checks": -1,
+    "frames": -1,
 }
 # Those of one file, and those of a folder: all files of the latter count as the module
 MODULES = sorted(

@@ -10,6 +10,8 @@ from .folders import from_folder
 from .images import as_images
 from .pictures import read_images
 from .splits import Labelled, Split, multi_class, one_class
+from .table_splits import from_table
+from .tables import TableEncoder
 from .tiles import join_tiles, tiles
 
 __all__ = [
@@ -18,8 +20,10 @@ __all__ = [
     "Dataset",
     "Labelled",
     "Split",
+    "TableEncoder",
     "as_images",
     "from_folder",
+    "from_table",
     "join_tiles",
     "load",
     "multi_class",

@@ -34,7 +34,8 @@ POSITIVE = {"type": "number", "exclusiveMinimum": 0}
 SEED = {"type": "integer", "minimum": 0, "maximum": 2**32 - 1}
 
 
-def _object(optional: dict | None = None, **required: dict) -> dict:
+def object_of(optional: dict | None = None, **required: dict) -> dict:
+    """The schema of an object with these properties and no others."""
     properties = {**required, **(optional or {})}
     return {
         "type": "object",
@@ -46,15 +47,15 @@ def _object(optional: dict | None = None, **required: dict) -> dict:
 
 LIKELIHOOD = {
     "oneOf": [
-        _object(kind={"const": "Bernoulli"}),
-        _object(
+        object_of(kind={"const": "Bernoulli"}),
+        object_of(
             kind={"const": "Gaussian"},
             sigma={"anyOf": [POSITIVE, {"enum": ["learned", "per_pixel"]}]},
             min_sigma=POSITIVE,
         ),
     ]
 }
-OURS = _object(
+OURS = object_of(
     {"classes": COUNT, "components": COUNT, "standardise": {"type": "boolean"}},
     kind={"enum": list(MODELS)},
     latent_dim=SIZE,
@@ -66,7 +67,7 @@ OURS = _object(
     seed={"anyOf": [SEED, {"type": "null"}]},
     dtype={"enum": list(POLICIES)},
 )
-OWN = _object(own={"type": "string", "maxLength": 200})
+OWN = object_of(own={"type": "string", "maxLength": 200})
 WORD = {"type": "string", "maxLength": 200}
 ARGUMENT = {"anyOf": [{"type": ["number", "boolean"]}, WORD, {"type": "array", "items": WORD}]}
 ARGUMENTS = {
@@ -75,12 +76,12 @@ ARGUMENTS = {
     "properties": {name: {"type": "integer", "maximum": 4096} for name in ("draws", "size", "k")},
     "additionalProperties": ARGUMENT,
 }
-SCHEMA = _object(
+SCHEMA = object_of(
     format={"const": FORMAT},
     written_by={"type": "object", "additionalProperties": WORD},
     models={"type": "array", "items": {"anyOf": [OURS, OWN]}, "minItems": 1, "maxItems": 4096},
     one_model={"type": "boolean"},
-    score=_object(name=WORD, arguments=ARGUMENTS),
+    score=object_of(name=WORD, arguments=ARGUMENTS),
     fits_score={"type": "boolean"},
     threshold={"type": "array", "items": {"type": "number"}, "minItems": 1},
     false_alarm_rate={**POSITIVE, "exclusiveMaximum": 1},

@@ -74,7 +74,7 @@ def restore(
     if len(told) != len(limits) or not np.allclose(told, limits, rtol=1e-6, atol=0):
         raise ValueError(f"its threshold is {told}, by its scores {limits}")
     for c, (view, one) in enumerate(views):
-        state = _taken(arrays, f"score{c}/")
+        state = taken(arrays, f"score{c}/")
         one.set_state(state)
         if one.state().keys() != state.keys():
             raise ValueError(f"its score has learned {sorted(state)}, not {sorted(one.state())}")
@@ -93,11 +93,12 @@ def _models(described: list[dict], arrays: dict, own: VAE | Sequence[VAE] | None
     given = [None] * len(described) if own is None else check_models(own)
     if len(given) != len(described):
         raise ValueError(f"it has {len(described)} models, and model is {len(given)}")
-    taken = [_taken(arrays, f"model{m}/") for m in range(len(described))]
-    weights = [[part.pop(str(i)) for i in range(len(part))] for part in taken]
+    parts = [taken(arrays, f"model{m}/") for m in range(len(described))]
+    weights = [[part.pop(str(i)) for i in range(len(part))] for part in parts]
     return [description.build(*parts) for parts in zip(described, weights, given, strict=True)]
 
 
-def _taken(arrays: dict, start: str) -> dict[str, np.ndarray]:
+def taken(arrays: dict, start: str) -> dict[str, np.ndarray]:
+    """Those whose names have this start, without it; they are taken out."""
     names = [name for name in arrays if name.startswith(start)]
     return {name.removeprefix(start): arrays.pop(name) for name in names}

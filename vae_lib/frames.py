@@ -1,0 +1,67 @@
+"""DataFrames: columns are known by their names, whatever their order. pandas is imported late."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import ModuleType
+
+import numpy as np
+
+SHOWN = 5  # names in a message
+
+
+def pandas() -> ModuleType:
+    """pandas, which only tables with names need."""
+    try:
+        import pandas
+    except ImportError as error:
+        raise ImportError("tables with names need pandas: pip install pandas") from error
+    return pandas
+
+
+def is_frame(x: object) -> bool:
+    """Whether x is a pandas DataFrame."""
+    return hasattr(x, "columns") and hasattr(x, "iloc")
+
+
+def names_of(frame, name: str = "table") -> tuple[str, ...]:
+    """The columns' names; numbers become their digits. Each must be there once, on one level."""
+    if getattr(frame.columns, "nlevels", 1) > 1:
+        raise ValueError(f"{name} has columns of {frame.columns.nlevels} levels; expected one")
+    names = tuple(map(str, frame.columns))
+    if twice := sorted({column for column in names if names.count(column) > 1}):
+        raise ValueError(
+            f"{name} has two columns or more of the name {listed(twice)}; expected one"
+        )
+    return names
+
+
+def in_order(frame, columns: Sequence[str], name: str = "table"):
+    """The frame with these columns in this order; a ValueError for one more or one less."""
+    names = names_of(frame, name)
+    lacking = [column for column in columns if column not in names]
+    foreign = [column for column in names if column not in columns]
+    if lacking or foreign:
+        parts = (("lacks the columns", lacking), ("has new columns", foreign))
+        told = " and ".join(f"{verb} {listed(which)}" for verb, which in parts if which)
+        raise ValueError(f"{name} {told}; expected {listed(columns)}")
+    if names == tuple(columns):
+        return frame
+    return frame.iloc[:, [names.index(column) for column in columns]]
+
+
+def as_floats(frame, name: str = "table") -> np.ndarray:
+    """The values (n, columns) of a frame of numbers and booleans, as floats."""
+    for column, kind in zip(names_of(frame, name), frame.dtypes, strict=True):
+        if getattr(kind, "kind", "O") not in "fiub":
+            found = f"{name} has a column {column!r} of dtype {kind}"
+            raise ValueError(f"{found}; expected numbers or booleans (see data.TableEncoder)")
+    values = frame.to_numpy("float64", na_value=np.nan)
+    fits = all(getattr(kind, "itemsize", 8) <= 4 for kind in frame.dtypes)
+    return values.astype("float32") if fits else values
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names for a message, the first few of many."""
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(map(repr, list(names)[:SHOWN])) + more
