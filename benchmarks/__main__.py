@@ -39,9 +39,11 @@ def main() -> None:
     peers.add_argument("--pyod-classes", type=int, nargs="+", help="not all, since PyOD is slow")
     tables = commands.add_parser("tables", help="a folder of tables: ours beside rivals")
     tables.add_argument("--data", required=True, help="a folder of .npz files of X and y")
+    explain = commands.add_parser("explain", help="which explanation names a swapped cell's column")
+    explain.add_argument("--data", required=True, help="a folder of .npz files of X and y")
     for command in (peers, tables):
         command.add_argument("--detectors", nargs="+", help="not all of them")
-    for command in (one, many, ood, peers, both, tables):
+    for command in (one, many, ood, peers, both, tables, explain):
         command.add_argument("--seeds", type=int, default=1 if command is peers else 3)
     for name in ("glyphs", "pictures"):
         drawn = commands.add_parser(name, help=f"make the {name} that settings were chosen on")
@@ -54,12 +56,12 @@ def main() -> None:
     confirm.add_argument("--letters", default=".work/glyphs/letters.npz", help="of `glyphs`")
     confirm.add_argument("--keel", default=".work/keel", help="the folder of `keel`")
     confirm.add_argument("--threads", type=int, default=1)
-    for command in (density, one, many, ood, parts, peers, both, tables, confirm):
+    for command in (density, one, many, ood, parts, peers, both, tables, confirm, explain):
         command.add_argument("--work", default=".work/benchmarks", help="where progress is kept")
     of_images = (density, speed, scoring, memory, one, many, ood, parts, peers, both)
     for command in of_images:
         command.add_argument("--data", required=True, help="an .npz in Keras's layout")
-    for command in (*of_images, tables):
+    for command in (*of_images, tables, explain):
         command.add_argument("--threads", type=int, default=2)
     for name, command in commands.choices.items():
         if name not in ("glyphs", "pictures", "keel"):

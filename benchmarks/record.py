@@ -35,6 +35,11 @@ def library() -> str:
     return _digest(p if p.is_dir() else p.with_suffix(".py") for p in paths)
 
 
+def recipe() -> str:
+    """The same of how the VAE of a table is trained, and explained."""
+    return _digest([ROOT / "vae_lib" / "sklearn", ROOT / "vae_lib" / "explanations.py"])
+
+
 def benchmarks() -> str:
     """The same of the benchmarks' own code."""
     return _digest([ROOT / "benchmarks"])

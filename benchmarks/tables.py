@@ -24,7 +24,6 @@ MOST = 5000  # rows of a table
 LEAST = 20  # normal rows of a table
 NAMES = ("vae_lib", "vae_lib_one_model", "knn_5", "knn_3", "lof", "isolation_forest", "pca")
 OF_PYOD = ("ecod", "pyod_vae", "pyod_autoencoder")
-EPOCHS, STEPS, RATE = (20, 300), 3000, 2e-3
 SETTINGS = {"network": "dense", "hidden": (64,), "latent_dim": 16}
 CHOSEN = "joint"
 MODELS = 3  # whose log-scores are averaged
@@ -101,7 +100,9 @@ def split(x: np.ndarray, y: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarr
 def measure(name: str, files: list[Path], arguments: argparse.Namespace) -> dict:
     """One detector: for each table its figures of each seed, and seconds."""
     protocols.set_threads(arguments.threads)
-    progress = protocols.Progress(arguments, digest(files), **SETTINGS, chosen=CHOSEN)
+    progress = protocols.Progress(
+        arguments, digest(files), **SETTINGS, chosen=CHOSEN, recipe=record.recipe()
+    )
     tables = {}
     for path in files:
         x, y = read(path)
@@ -161,21 +162,11 @@ def _vae_lib(name: str, train: np.ndarray, seed: int, threads: int) -> peers.Sco
 
 def _one_model(train: np.ndarray, seed: int) -> peers.Scorer:
     """Stopped by the bound of a fifth of the training rows, which have no labels."""
-    import keras
+    from vae_lib import VAEDetector, scores
+    from vae_lib.sklearn.training import train_vae
 
-    from vae_lib import VAE, scores
-
-    keras.utils.set_random_seed(seed)
-    order = np.random.RandomState(seed).permutation(len(train))
-    held, rows = np.split(train[order], [max(len(train) // 5, 5)])
-    batch = int(np.clip(len(rows) // 16, 16, 64))
-    epochs = int(np.clip(STEPS * batch // len(rows), *EPOCHS))
-    vae = VAE(likelihood="gaussian", data_shape=train.shape[1:], standardise=True, **SETTINGS)
-    vae.compile(keras.optimizers.Adam(RATE))
-    vae.adapt(train)
-    stop = keras.callbacks.EarlyStopping(patience=max(10, epochs // 8), restore_best_weights=True)
-    options = {"validation_data": (held,), "callbacks": [stop], "verbose": 0}
-    vae.fit(rows, batch_size=batch, epochs=epochs, **options)
+    sizes = {name: SETTINGS[name] for name in ("hidden", "latent_dim")}
+    vae, held = train_vae(train, seed, VAEDetector(score=CHOSEN, **sizes))
     score = scores.get(CHOSEN).fit(vae, train, held)
     return lambda new: score(vae, new)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 from types import ModuleType
 
 import numpy as np
@@ -51,14 +52,35 @@ def in_order(frame, columns: Sequence[str], name: str = "table"):
 
 
 def as_floats(frame, name: str = "table") -> np.ndarray:
-    """The values (n, columns) of a frame of numbers and booleans, as floats."""
+    """The values (n, columns) of a frame of finite numbers and booleans."""
     for column, kind in zip(names_of(frame, name), frame.dtypes, strict=True):
         if getattr(kind, "kind", "O") not in "fiub":
             found = f"{name} has a column {column!r} of dtype {kind}"
             raise ValueError(f"{found}; expected numbers or booleans (see data.TableEncoder)")
     values = frame.to_numpy("float64", na_value=np.nan)
-    fits = all(getattr(kind, "itemsize", 8) <= 4 for kind in frame.dtypes)
-    return values.astype("float32") if fits else values
+    for row, column in np.argwhere(~np.isfinite(values)):
+        cell = f"{values[row, column]} in column {str(frame.columns[column])!r}"
+        found = f"{name} has {cell}, row {frame.index[row]}"
+        raise ValueError(f"{found}; expected finite numbers (see data.TableEncoder)")
+    return values
+
+
+def columns_of(x) -> tuple[str, ...] | None:
+    """The names of a frame's columns, if x is a frame and they are names."""
+    named = is_frame(x) and all(isinstance(column, str) for column in x.columns)
+    return names_of(x) if named else None
+
+
+def plain(x, columns: Sequence[str] | None, name: str = "table"):
+    """What x holds: of a frame an array, its columns by name where `columns` are known."""
+    if is_frame(x):
+        return as_floats(x if columns is None else in_order(x, columns, name), name)
+    if columns is not None and not isinstance(x, Iterator) and hasattr(x, "shape"):
+        told = f"{name} is a {type(x).__name__} without names"
+        warnings.warn(
+            f"{told}: its columns are taken to be {listed(columns)}, in this order", stacklevel=3
+        )
+    return x
 
 
 def listed(names: Sequence[str]) -> str:

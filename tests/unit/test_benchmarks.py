@@ -17,6 +17,7 @@ from benchmarks import (
     confirm,
     contestants,
     density,
+    explain,
     glyphs,
     keel,
     leave_one_out,
@@ -29,6 +30,7 @@ from benchmarks import (
     tables,
 )
 from benchmarks.__main__ import main
+from vae_lib.sklearn import training
 
 CLASSES = (2, 5, 11)
 
@@ -263,7 +265,7 @@ def folder(arguments, tmp_path, monkeypatch) -> argparse.Namespace:
         x[~y, 1] = 5 * x[~y, 0] + 0.1 * rng.randn(200)
         np.savez(tmp_path / "rows" / f"{seed}.npz", X=x, y=y.astype("int8"))
     monkeypatch.setattr(tables, "CONTEXT", multiprocessing.dummy)  # threads: nothing to import
-    monkeypatch.setattr(tables, "EPOCHS", (2, 2))
+    monkeypatch.setattr(training, "EPOCHS", (2, 2))
     arguments.name, arguments.detectors = "tables", ["vae_lib", "knn_5", "lof", "pca"]
     return arguments
 
@@ -284,6 +286,30 @@ def test_tables_in_a_folder(folder):
     tables.run(folder)  # goes on from there: nothing is measured twice
     assert times == {path: path.stat().st_mtime_ns for path in parts}
     assert json.loads((record.RESULTS / "tables_rows.json").read_text())["results"] == found
+
+
+def test_explanations_of_swapped_cells(folder, monkeypatch):
+    folder.name = "explain"
+    monkeypatch.setattr(explain, "SWAPS", 40)
+    explain.run(folder)
+    found = json.loads((record.RESULTS / "explain_rows.json").read_text())["results"]
+    assert {"vae_lib", "joint_heatmap", "gaussian_conditional", "deviation"} <= set(found)
+    for name, one in found.items():
+        assert 0 <= one["first"] <= 1 and len(one["first_by_seed"]) == folder.seeds, name
+        assert list(one["by_table"]) == ["0", "1"]
+    # the two columns go together, so that no column by itself tells which of them is wrong
+    assert found["gaussian_conditional"]["first_of_large"] > 0.4
+
+
+def test_a_swapped_cell_is_the_only_change():
+    normal = np.random.RandomState(0).randn(50, 4) * [1, 2, 3, 0]
+    rows, columns, moved = explain.swaps(normal, normal.std(axis=0), seed=0)
+    assert len(rows) == len(columns) == len(moved) == explain.SWAPS and moved.min() > 0
+    assert set(columns) == {0, 1, 2}  # the last one is constant
+    for row, column in zip(rows, columns, strict=True):
+        origin = np.delete(normal, column, axis=1) == np.delete(row, column)
+        (index,) = np.flatnonzero(origin.all(axis=1))
+        assert normal[index, column] != row[column] and row[column] in normal[:, column]
 
 
 def test_half_of_the_normal_rows_train_and_their_columns_are_the_unit():

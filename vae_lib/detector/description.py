@@ -77,6 +77,7 @@ ARGUMENTS = {
     "additionalProperties": ARGUMENT,
 }
 SCHEMA = object_of(
+    {"columns": {"type": "array", "items": {"type": "string"}, "uniqueItems": True}},
     format={"const": FORMAT},
     written_by={"type": "object", "additionalProperties": WORD},
     models={"type": "array", "items": {"anyOf": [OURS, OWN]}, "minItems": 1, "maxItems": 4096},

@@ -14,6 +14,7 @@ from ..batches import is_stream, whole
 from ..checks import check_path, plain_array
 from ..classes import ConditionalVAE, check_labels
 from ..data import Labelled
+from ..frames import columns_of, is_frame, plain
 from ..model import VAE
 from . import archive, storage
 from .calibration import METHODS, Calibration
@@ -34,6 +35,11 @@ class AnomalyDetector:
     an anomaly exceeds them all. So a normal image of class c is flagged only if it exceeds that of
     c: the false-alarm rate is kept within each class, not only on average over them (a Mondrian
     conformal detector).
+
+    Rows of a table may come as a DataFrame of numbers and booleans. The names of the columns that
+    `calibrate` saw are kept, in the file, too: another order is put right by name, another name is
+    a ValueError, and an array without names a warning. Arrays come out, but a heatmap is a
+    DataFrame again.
     """
 
     def __init__(self, model: VAE | Sequence[VAE], score: str | scores.Score | None = None):
@@ -126,13 +132,15 @@ class AnomalyDetector:
             images = images.images
         if not (isinstance(method, str) and method in METHODS):
             raise ValueError(f"method is {method!r}; expected one of {tuple(METHODS)}")
-        groups = self._by_view(images, classes)
+        columns = columns_of(images)
+        groups = self._by_view(plain(images, columns, "images"), classes)
         trained_on = [None] * len(groups)
         if training is not None:
             pair = training if isinstance(training, tuple) else (training, None)
             if len(pair) != 2:
                 raise ValueError(f"training has {len(pair)} parts; expected (images, classes)")
-            trained_on = self._by_view(*pair, "training")
+            rows = plain(pair[0], columns, "training")
+            trained_on = self._by_view(rows, pair[1], "training")
         views, found, weights = [], [], []
         for (model, score), group, seen in zip(self._now.views, groups, trained_on, strict=True):
             if self._fits_score:
@@ -144,7 +152,7 @@ class AnomalyDetector:
             found.append(values)
             weights.append(fingerprint)
         calibration = Calibration.of(found, false_alarm_rate, method)
-        self._now = State(views, weights, calibration)
+        self._now = State(views, weights, calibration, columns)
         return self
 
     def class_scores(self, images: np.ndarray) -> np.ndarray:
@@ -187,20 +195,13 @@ class AnomalyDetector:
         With classes, under the closest one. A DataFrame's shares come as a DataFrame: of each row,
         which columns made the score.
         """
-        if hasattr(images, "columns"):
-            shares = self.heatmap(np.asarray(images))
-            return type(images)(shares, index=images.index, columns=images.columns)
         now = self._now
-        if not self._by_class:
-            model, score = now.views[0]
-            return score.map(model, images)
-        images, _ = whole(images, self._models[0].form("images"))
-        closest = now.scores(images)[0].argmin(axis=1)
-        shares = np.empty(images.shape)
-        for c in np.unique(closest):
-            model, score = now.views[c]
-            shares[closest == c] = score.map(model, images[closest == c])
-        return shares
+        rows = plain(images, now.columns, "images")
+        shares = self._heatmap(now._replace(columns=None), rows)
+        if not is_frame(images):
+            return shares
+        names = images.columns if now.columns is None else list(now.columns)
+        return type(images)(shares, index=images.index, columns=names)
 
     def evaluate(
         self,
@@ -254,6 +255,18 @@ class AnomalyDetector:
             told = str(error) if isinstance(error, ValueError | zipfile.BadZipFile) else repr(error)
             expected = f"path is {str(path)!r}; expected a file that AnomalyDetector.save wrote"
             raise ValueError(f"{expected}, but {told}") from error
+
+    def _heatmap(self, now: State, images) -> np.ndarray:
+        if not self._by_class:
+            model, score = now.views[0]
+            return score.map(model, images)
+        images, _ = whole(images, self._models[0].form("images"))
+        closest = now.scores(images)[0].argmin(axis=1)
+        shares = np.empty(images.shape)
+        for c in np.unique(closest):
+            model, score = now.views[c]
+            shares[closest == c] = score.map(model, images[closest == c])
+        return shares
 
     def _by_view(self, images, classes, name: str = "images") -> list[np.ndarray]:
         """The images of each class, or all of them without classes."""

@@ -10,21 +10,27 @@ from sklearn.exceptions import NotFittedError
 
 from ..batches import arrays
 from ..classes import ConditionalVAE, Given
+from ..frames import plain
 from ..model import VAE
 from ..scores import Score, fingerprint_of
 from .calibration import Calibration
 
 
 class State(NamedTuple):
-    """A model and its score for each class; the weights' fingerprints and what they calibrated."""
+    """A model and its score for each class; the weights' fingerprints and what they calibrated.
+
+    `columns` are the names of a table's columns, if `calibrate` got a DataFrame.
+    """
 
     views: list[tuple[VAE | Given, Score]]
     weights: list[bytes] | None = None
     calibration: Calibration | None = None
+    columns: tuple[str, ...] | None = None
 
     def scores(self, images) -> tuple[np.ndarray, list[bytes]]:
         """Scores (n, classes), and fingerprints of the weights that gave them."""
         parts, seen, weights = [], 0, []
+        images = plain(images, self.columns, "images")
         for batch, _ in arrays(images, self.views[0][0].form("images")):
             found = [score.of(model, batch, first=seen) for model, score in self.views]
             parts.append(np.stack([values for values, _ in found], axis=1))

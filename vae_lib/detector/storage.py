@@ -14,7 +14,7 @@ from ..model import VAE
 from . import description
 from .archive import FORMAT, Content
 from .calibration import Calibration
-from .state import check_models
+from .state import State, check_models
 
 if TYPE_CHECKING:
     from .detector import AnomalyDetector
@@ -39,6 +39,8 @@ def content(detector: AnomalyDetector) -> Content:
         "false_alarm_rate": calibration.false_alarm_rate,
         "method": calibration.method,
     }
+    if detector._now.columns is not None:
+        described["columns"] = list(detector._now.columns)
     arrays = dict(zip(PLACES, (calibration.scores, calibration.classes), strict=True))
     for m, model in enumerate(detector._models):
         arrays |= {f"model{m}/{i}": weight for i, weight in enumerate(model.get_weights())}
@@ -83,7 +85,10 @@ def restore(
         raise ValueError(f"it has {sorted(arrays)[:5]}, which no detector has")
     weights = [scores.fingerprint_of(view) for view, _ in views]
     calibration = calibration._replace(thresholds=np.array(described["threshold"]))
-    detector._now = detector._now._replace(weights=weights, calibration=calibration)
+    columns = described.get("columns")
+    if columns is not None and (len(columns),) != models[0].data_shape:
+        raise ValueError(f"it names {len(columns)} columns of rows of {models[0].data_shape}")
+    detector._now = State(views, weights, calibration, None if columns is None else tuple(columns))
     detector._fits_score = bool(score.learned) and described["fits_score"]
     return detector
 
