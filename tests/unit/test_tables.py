@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
@@ -134,7 +135,9 @@ def test_it_is_scikit_learns(frame):
 
 
 def test_pandas_is_not_needed_to_import_the_library():
-    code = "import sys; sys.modules['pandas'] = None; import vae_lib; vae_lib.data.from_table('a.csv')"
+    code = (
+        "import sys; sys.modules['pandas'] = None; import vae_lib; vae_lib.data.from_table('a.csv')"
+    )
     folder = Path(vae_lib.__file__).parents[1]
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False
@@ -180,7 +183,7 @@ def test_anomalies_are_in_the_last_two_parts_and_all_rows_in_one(labelled):
     normal = (~labelled["fault"]).sum()
     shares = [len(split.train) / normal, len(split.calibration) / normal]
     assert shares == pytest.approx([0.4, 0.2], abs=0.02)
-    assert list(split.train) == [*"age colour income member grade always".split()]
+    assert list(split.train) == ["age", "colour", "income", "member", "grade", "always"]
     pd.testing.assert_frame_equal(split.train, labelled.loc[split.train.index, list(split.train)])
 
 
@@ -216,7 +219,7 @@ def test_what_comes_later_is_tested_later(labelled, kind):
         labelled["when"] = labelled["when"].astype("int64") // 10**15  # many at one time
     split = data.from_table(labelled, "fault", time="when", drop=["machine"])
     times = [labelled.loc[part.index, "when"] for part in parts_of(split)]
-    assert all(a.max() < b.min() for a, b in zip(times, times[1:], strict=False))
+    assert all(a.max() < b.min() for a, b in itertools.pairwise(times))
     assert "when" not in split.train
 
 

@@ -62,8 +62,12 @@ def from_table(
     names = names_of(table)
     if groups is not None and time is not None:
         raise ValueError(f"groups is {groups!r} and time is {time!r}; expected one of them")
-    drop = [drop] if isinstance(drop, str) else list(drop)
-    special = {"anomaly": next(iter(anomaly), None) if isinstance(anomaly, dict) else anomaly}
+    drop = [drop] if isinstance(drop, str) else drop
+    if not isinstance(drop, (list, tuple)):
+        raise ValueError(f"drop is {drop!r}; expected a list of columns")
+    if isinstance(anomaly, dict) and len(anomaly) != 1:
+        raise ValueError(f"anomaly has {len(anomaly)} columns; expected one")
+    special = {"anomaly": next(iter(anomaly)) if isinstance(anomaly, dict) else anomaly}
     special |= {"groups": groups, "time": time}
     wanted = [*((k, v) for k, v in special.items() if v is not None), *(("drop", d) for d in drop)]
     for argument, name in wanted:
@@ -148,8 +152,6 @@ def _flags(labels, anomaly, n: int) -> np.ndarray:
         row = labels.index[labels.isna()][0]
         raise ValueError(f"column {name!r} has no label in row {row}; expected one in each row")
     if isinstance(anomaly, dict):
-        if len(anomaly) > 1:
-            raise ValueError(f"anomaly has {len(anomaly)} columns; expected one")
         (values,) = anomaly.values()
         values = list(values) if isinstance(values, (list, tuple, set, np.ndarray)) else [values]
         if strange := [value for value in values if value not in set(labels)]:
