@@ -166,7 +166,7 @@ def _one_model(train: np.ndarray, seed: int) -> peers.Scorer:
     from vae_lib.sklearn.training import train_vae
 
     sizes = {name: SETTINGS[name] for name in ("hidden", "latent_dim")}
-    vae, held = train_vae(train, seed, VAEDetector(score=CHOSEN, **sizes))
+    vae, held = train_vae(train, seed, VAEDetector(anomaly_score=CHOSEN, **sizes))
     score = scores.get(CHOSEN).fit(vae, train, held)
     return lambda new: score(vae, new)
 

@@ -244,7 +244,7 @@ def test_shares_of_a_score_whose_parts_are_known():
 
 def test_every_score_of_tables_can_be_chosen():
     for name in ("elbo", "likelihood", "reconstruction"):
-        found = VAEDetector(**QUICK, score=name).fit(rows())
+        found = VAEDetector(**QUICK, anomaly_score=name).fit(rows())
         encoded = found.encoder_.transform(rows()).to_numpy()
         expected = found.detectors_[0].score(encoded)
         expected = np.log(expected + 1e-9) if scores.get(name).positive else expected

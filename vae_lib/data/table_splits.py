@@ -159,7 +159,7 @@ def _flags(labels, anomaly, n: int) -> np.ndarray:
             raise ValueError(f"anomaly is {strange[0]!r} in {name!r}; expected some of {known}")
         flags = labels.isin(values)
     else:
-        if strange := [value for value in labels.unique() if value not in (0, 1)]:
+        if strange := [value for value in labels.unique().tolist() if value not in (0, 1)]:
             told = f"column {name!r} has the label {strange[0]!r}"
             expected = (
                 f"expected bool, or 0 and 1, or anomaly={{{name!r}: …}} with what is anomalous"

@@ -19,7 +19,7 @@ from ..data import Labelled, TableEncoder
 from ..detector import AnomalyDetector, Evaluation, archive
 from ..detector.calibration import Calibration
 from ..detector.evaluation import evaluate
-from ..frames import is_frame, pandas
+from ..frames import is_frame, names_of, pandas
 from ..thresholds import conformal
 from . import storage
 from .training import train_vae
@@ -46,7 +46,7 @@ class VAEDetector(OutlierMixin, BaseEstimator):
         false_alarm_rate: of new normal rows, in (0, 1).
         n_models: how many VAEs, with other seeds and other rows held out, whose scores are
             averaged: their logarithms, where scores cannot be negative.
-        score: a name in `scores.SCORES` that suits tables.
+        anomaly_score: a name in `scores.SCORES` that suits tables.
         latent_dim, hidden: sizes of the VAE, which is dense.
         epochs, batch_size: None takes what makes about 3,000 steps of 16 to 64 rows, in 20 to 300
             epochs.
@@ -71,7 +71,7 @@ class VAEDetector(OutlierMixin, BaseEstimator):
         self,
         false_alarm_rate: float = 0.05,
         n_models: int = 1,
-        score: str = "joint",
+        anomaly_score: str = "joint",
         latent_dim: int = 16,
         hidden: tuple[int, ...] = (64,),
         epochs: int | None = None,
@@ -84,7 +84,7 @@ class VAEDetector(OutlierMixin, BaseEstimator):
     ):
         self.false_alarm_rate = false_alarm_rate
         self.n_models = n_models
-        self.score = score
+        self.anomaly_score = anomaly_score
         self.latent_dim = latent_dim
         self.hidden = hidden
         self.epochs = epochs
@@ -119,7 +119,7 @@ class VAEDetector(OutlierMixin, BaseEstimator):
         for m in range(self.n_models):
             told = f"model {m + 1} of {self.n_models}" if self.verbose else None
             vae, held_out = train_vae(rows, (seed * self.n_models + m) % 2**32, self, told)
-            fitted = scores.get(self.score).fit(vae, rows, held_out)
+            fitted = scores.get(self.anomaly_score).fit(vae, rows, held_out)
             detectors.append(AnomalyDetector(vae, fitted).calibrate(calibration, rate, method))
         self.encoder_, self.detectors_ = encoder, detectors
         self.usual_ = explanations.usual_values(rows, self._sources())
@@ -202,6 +202,7 @@ class VAEDetector(OutlierMixin, BaseEstimator):
             X = validate_data(self, X, reset=reset, dtype=kinds, ensure_min_samples=least)
             names = getattr(self, "feature_names_in_", None)
             return pandas().DataFrame(X, columns=names) if as_frame else X
+        names_of(X, "X")  # each there once
         if len(X) < least:
             found = f"X has {len(X)} sample(s) (shape {X.shape})"
             raise ValueError(f"{found}; expected {least} or more")
@@ -213,7 +214,7 @@ class VAEDetector(OutlierMixin, BaseEstimator):
         shown = keras.utils.Progbar(len(starts)) if self.verbose and len(starts) > 1 else None
         for i, start in enumerate(starts):
             parts = [detector.score(rows[start : start + BLOCK]) for detector in self.detectors_]
-            if scores.get(self.score).positive:
+            if scores.get(self.anomaly_score).positive:
                 parts = [np.log(part + LEAST) for part in parts]
             found.append(np.mean(parts, axis=0))
             if shown:
@@ -245,7 +246,9 @@ class VAEDetector(OutlierMixin, BaseEstimator):
             self.random_state, np.random.RandomState
         ):
             check_seed("random_state", self.random_state)
-        scores.get(self.score)
+        known, name = tuple(scores.SCORES), self.anomaly_score
+        if not isinstance(name, str) or name not in known:
+            raise ValueError(f"anomaly_score is {name!r}; expected one of {known}")
 
 
 def _encoded(encoder: TableEncoder | None, X) -> np.ndarray:

@@ -41,7 +41,7 @@ def train_vae(
             hidden=settings.hidden,
             standardise=True,
         )
-        scores.get(settings.score).suit([vae])  # before hours have gone by
+        scores.get(settings.anomaly_score).suit([vae])  # before hours have gone by
         vae.compile(keras.optimizers.Adam(settings.learning_rate))
         vae.adapt(rows)
         callbacks = [] if shown is None else [_Bar(shown)]
