@@ -216,7 +216,7 @@ def test_what_comes_later_is_tested_later(labelled, kind):
     if kind == "text":
         labelled["when"] = labelled["when"].astype(str)
     if kind == "numbers":
-        labelled["when"] = labelled["when"].astype("int64") // 10**15  # many at one time
+        labelled["when"] = labelled["when"].rank() // 10  # ten rows at one time
     split = data.from_table(labelled, "fault", time="when", drop=["machine"])
     times = [labelled.loc[part.index, "when"] for part in parts_of(split)]
     assert all(a.max() < b.min() for a, b in itertools.pairwise(times))
