@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit
 
 from ..checks import check_seed
-from ..frames import in_order, is_frame, listed, names_of, pandas
+from ..frames import in_order, listed, names_of, pandas
 from .splits import Labelled, Split
+from .table_files import table_of
 from .tables import TableEncoder
-
-SUFFIXES = (".csv", ".parquet")
-FORMS = "a DataFrame, or the name of a .csv or .parquet file"
 
 
 def from_table(
@@ -58,7 +54,7 @@ def from_table(
     """
     check_seed("seed", seed)
     shares = _shares(calibration, validation, test)
-    table = _table(table)
+    table = table_of(table)
     names = names_of(table)
     if groups is not None and time is not None:
         raise ValueError(f"groups is {groups!r} and time is {time!r}; expected one of them")
@@ -107,40 +103,6 @@ def from_table(
 
 def _labelled(rows, flags: np.ndarray, part: np.ndarray) -> Labelled:
     return Labelled(rows.iloc[part], flags[part], flags[part].astype(int))
-
-
-def _table(table):
-    """The DataFrame, read from its file if need be."""
-    if is_frame(table):
-        return table
-    if not isinstance(table, (str, os.PathLike)):
-        raise ValueError(f"table is a {type(table).__name__}; expected {FORMS}")
-    path = Path(table)
-    if path.suffix.lower() not in SUFFIXES:
-        raise ValueError(f"table is {str(path)!r}; expected {FORMS}")
-    if not path.is_file():
-        raise ValueError(f"table is {str(path)!r}, which is not there; expected {FORMS}")
-    is_csv = path.suffix.lower() == ".csv"
-    read = pandas().read_csv if is_csv else pandas().read_parquet
-    try:
-        if is_csv:  # refuses a second line that is longer, which would shift the columns
-            _check_header(read(path, header=None, nrows=2, dtype=str).iloc[0])
-        return read(path)
-    except ImportError:  # nothing that reads Parquet is installed
-        raise
-    except Exception as error:  # the readers fail in many ways
-        raise ValueError(f"{path.name} cannot be read: {error}; expected {FORMS}") from error
-
-
-def _check_header(names) -> None:
-    """What pandas changes without a word: names that are missing, or there twice."""
-    if names.isna().any():
-        column = int(np.flatnonzero(names.isna())[0]) + 1
-        raise ValueError(f"column {column} has no name (is it an index that was saved?)")
-    if names.duplicated().any():
-        raise ValueError(f"two columns have the name {names[names.duplicated()].iloc[0]!r}")
-    if len(names) == 1 and any(mark in names.iloc[0] for mark in ";\t"):
-        raise ValueError(f"its one column is {names.iloc[0]!r}: give pandas.read_csv its sep=…")
 
 
 def _flags(labels, anomaly, n: int) -> np.ndarray:
