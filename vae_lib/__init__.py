@@ -1,11 +1,23 @@
 """Anomaly detection with variational autoencoders: the library of the book of that name."""
 
-from . import data, likelihoods, live, losses, networks, plots, scores, thresholds, training
+from . import (
+    data,
+    likelihoods,
+    live,
+    losses,
+    networks,
+    plots,
+    scores,
+    series,
+    thresholds,
+    training,
+)
 from .classes import ConditionalVAE, MixtureVAE
 from .detector import AnomalyDetector
 from .likelihoods import Bernoulli, Gaussian
 from .model import VAE
 from .sklearn import VAEDetector
+from .stream import Stream
 
 __version__ = "0.1.0"
 __all__ = [
@@ -15,6 +27,7 @@ __all__ = [
     "ConditionalVAE",
     "Gaussian",
     "MixtureVAE",
+    "Stream",
     "VAEDetector",
     "data",
     "likelihoods",
@@ -23,6 +36,7 @@ __all__ = [
     "networks",
     "plots",
     "scores",
+    "series",
     "thresholds",
     "training",
 ]

@@ -1,4 +1,4 @@
-"""A table's columns on one scale, inside the model: its weights hold their means and deviations."""
+"""Columns or channels on one scale, inside the model: its weights hold means and deviations."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 
 
 class Columns(keras.layers.Layer):
-    """(x - mean) / deviation by column, and back; a column that is constant is only centred.
+    """(x - mean) / deviation along the last axis, and back; what is constant is only centred.
 
     Keras's `Normalization` computes with copies of its weights, which `set_weights` does not reach.
     """
@@ -31,10 +31,10 @@ class Columns(keras.layers.Layer):
             return bool(ops.convert_to_numpy(self.spread).any())
 
     def adapt(self, batches: Iterable[np.ndarray]) -> None:
-        """Take means and deviations from batches of rows (n, features)."""
+        """Take means and deviations from batches of rows (n, features), or (n, time, channels)."""
         scaler = StandardScaler()
         for rows in batches:
-            scaler.partial_fit(np.asarray(rows, "float64"))
+            scaler.partial_fit(np.asarray(rows, "float64").reshape(-1, self.center.shape[0]))
         self.center.assign(scaler.mean_)
         self.spread.assign(scaler.scale_)  # 1 for a constant column
 

@@ -39,14 +39,16 @@ class VAE(CheckedModel):
     Args:
         latent_dim: number of latent dimensions, at least 1.
         likelihood: "bernoulli", "gaussian", or an object from `likelihoods`.
-        data_shape: (height, width, channels) of an image, or (features,) for a table.
-        network: "conv" or "dense".
+        data_shape: (height, width, channels) of an image, (features,) for a table, or
+            (time, channels) for windows of a series.
+        network: "conv" for images, "conv1d" for windows, or "dense" for any.
         hidden: filters or units of the encoder's layers; the decoder mirrors them. The default is
-            (32, 64) for "conv" and (256,) for "dense".
+            (32, 64) for convolutions and (256,) for "dense".
         beta: weight of the KL term (1 is the evidence lower bound).
-        standardise: for tables: whether the model takes its rows to mean 0 and deviation 1 by
-            column, as the rows of the first `fit` have them, or those of `adapt`. All that goes in
-            and comes out is in the table's own units; terms of the loss are of standardised rows.
+        standardise: for tables and windows: whether the model takes them to mean 0 and deviation 1
+            by column or channel, as the rows of the first `fit` have them, or those of `adapt`. All
+            that goes in and comes out is in its own units; terms of the loss are of standardised
+            rows.
         seed: of the sampling noise; None takes it from `keras.utils.set_random_seed`.
         encoder, decoder: your own Keras models instead of `network`, as `networks` describes them.
 
@@ -73,8 +75,7 @@ class VAE(CheckedModel):
         super().__init__(**kwargs)
         if self.dtype_policy.name not in POLICIES:
             raise ValueError(f"dtype is {self.dtype_policy.name!r}; expected one of {POLICIES}")
-        if not (isinstance(network, str) and network in ("conv", "dense")):
-            raise ValueError(f"network is {network!r}; expected 'conv' or 'dense'")
+        make_encoder, make_decoder = networks.builders(network)
         if not (is_real(beta) and 0 <= beta < float("inf")):
             raise ValueError(f"beta is {beta!r}; expected a finite number of at least 0")
         if seed is not None:
@@ -83,10 +84,6 @@ class VAE(CheckedModel):
         data_shape, latent_dim, layers = check_sizes(data_shape, latent_dim, given)
         sizes = {} if hidden is None else {"hidden": layers}
         self.latent_dim, self.data_shape = latent_dim, data_shape
-        make_encoder, make_decoder = {
-            "conv": (networks.conv_encoder, networks.conv_decoder),
-            "dense": (networks.dense_encoder, networks.dense_decoder),
-        }[network]
         likelihood = likelihoods.get(likelihood)
         check_standardise(standardise, data_shape, likelihood)
         with networks.policy(self.dtype_policy):
@@ -105,7 +102,7 @@ class VAE(CheckedModel):
         )
         self.columns = None
         if standardise:
-            self.columns = Columns(*data_shape, dtype=self.variable_dtype)
+            self.columns = Columns(data_shape[-1], dtype=self.variable_dtype)
             self.autocast = False  # float16 ends at 65,504, and a table's own units do not
         self.noise = keras.random.SeedGenerator(seed)
         self.reconstruction_mean = keras.metrics.Mean(name="reconstruction")
@@ -282,9 +279,10 @@ def check_standardise(standardise: bool, data_shape: Sequence[int], likelihood) 
     """Raise a ValueError where there are no columns to standardise."""
     if not isinstance(standardise, bool):
         raise ValueError(f"standardise is {standardise!r}; expected True or False")
-    if standardise and (len(data_shape) != 1 or likelihood.unit_interval):
+    if standardise and (len(data_shape) > 2 or likelihood.unit_interval):
         found = f"data_shape {data_shape} and a {type(likelihood).__name__} likelihood"
-        raise ValueError(f"standardise is for tables, (features,), with 'gaussian'; found {found}")
+        expected = "tables, (features,), and windows, (time, channels), with 'gaussian'"
+        raise ValueError(f"standardise is for {expected}; found {found}")
 
 
 @ops.custom_gradient

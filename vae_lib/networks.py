@@ -20,26 +20,28 @@ def conv_encoder(
     data_shape: Sequence[int], latent_dim: int, hidden: Sequence[int] = (32, 64), stride: int = 2
 ) -> keras.Model:
     """Convolutions with `hidden` filters, each dividing the size by `stride`; then two heads."""
-    data_shape, latent_dim, hidden = _check_conv(data_shape, latent_dim, hidden, stride)
-    x = inputs = keras.Input(data_shape, name="x")
-    for filters in hidden:
-        x = layers.Conv2D(filters, 3, strides=stride, padding="same", activation="relu")(x)
-    return _heads(inputs, layers.Flatten()(x), latent_dim)
+    return _conv_encoder(data_shape, latent_dim, hidden, stride, axes=2)
 
 
 def conv_decoder(
     data_shape: Sequence[int], latent_dim: int, hidden: Sequence[int] = (32, 64), stride: int = 2
 ) -> keras.Model:
     """The encoder backwards: a dense layer to the smallest map, then transposed convolutions."""
-    data_shape, latent_dim, hidden = _check_conv(data_shape, latent_dim, hidden, stride)
-    height, width, channels = data_shape
-    small = (height // stride ** len(hidden), width // stride ** len(hidden), hidden[-1])
-    inputs = keras.Input((latent_dim,), name="z")
-    x = layers.Reshape(small)(layers.Dense(math.prod(small), activation="relu")(inputs))
-    for filters in reversed(hidden[:-1]):
-        x = layers.Conv2DTranspose(filters, 3, strides=stride, padding="same", activation="relu")(x)
-    x = layers.Conv2DTranspose(channels, 3, strides=stride, padding="same", name="parameters")(x)
-    return keras.Model(inputs, x, name="decoder")
+    return _conv_decoder(data_shape, latent_dim, hidden, stride, axes=2)
+
+
+def conv1d_encoder(
+    data_shape: Sequence[int], latent_dim: int, hidden: Sequence[int] = (32, 64), stride: int = 2
+) -> keras.Model:
+    """`conv_encoder` over one axis: for windows (time, channels)."""
+    return _conv_encoder(data_shape, latent_dim, hidden, stride, axes=1)
+
+
+def conv1d_decoder(
+    data_shape: Sequence[int], latent_dim: int, hidden: Sequence[int] = (32, 64), stride: int = 2
+) -> keras.Model:
+    """`conv_decoder` over one axis: for windows (time, channels)."""
+    return _conv_decoder(data_shape, latent_dim, hidden, stride, axes=1)
 
 
 def dense_encoder(
@@ -80,6 +82,35 @@ def policy(of_layers: keras.DTypePolicy) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
+CONVOLUTIONS = {
+    1: (layers.Conv1D, layers.Conv1DTranspose),
+    2: (layers.Conv2D, layers.Conv2DTranspose),
+}
+SHAPES = {1: "(time, channels)", 2: "(height, width, channels)"}
+
+
+def _conv_encoder(data_shape, latent_dim, hidden, stride, axes: int) -> keras.Model:
+    data_shape, latent_dim, hidden = _check_conv(data_shape, latent_dim, hidden, stride, axes)
+    convolution, _ = CONVOLUTIONS[axes]
+    x = inputs = keras.Input(data_shape, name="x")
+    for filters in hidden:
+        x = convolution(filters, 3, strides=stride, padding="same", activation="relu")(x)
+    return _heads(inputs, layers.Flatten()(x), latent_dim)
+
+
+def _conv_decoder(data_shape, latent_dim, hidden, stride, axes: int) -> keras.Model:
+    data_shape, latent_dim, hidden = _check_conv(data_shape, latent_dim, hidden, stride, axes)
+    _, transposed = CONVOLUTIONS[axes]
+    *sizes, channels = data_shape
+    small = (*(size // stride ** len(hidden) for size in sizes), hidden[-1])
+    inputs = keras.Input((latent_dim,), name="z")
+    x = layers.Reshape(small)(layers.Dense(math.prod(small), activation="relu")(inputs))
+    for filters in reversed(hidden[:-1]):
+        x = transposed(filters, 3, strides=stride, padding="same", activation="relu")(x)
+    x = transposed(channels, 3, strides=stride, padding="same", name="parameters")(x)
+    return keras.Model(inputs, x, name="decoder")
+
+
 def _heads(inputs, x, latent_dim: int) -> keras.Model:
     mean = layers.Dense(latent_dim, name="mean")(x)
     log_var = layers.Dense(latent_dim, name="log_var")(x)
@@ -87,18 +118,34 @@ def _heads(inputs, x, latent_dim: int) -> keras.Model:
 
 
 def _check_conv(
-    data_shape: Sequence[int], latent_dim: int, hidden: Sequence[int], stride: int
+    data_shape: Sequence[int], latent_dim: int, hidden: Sequence[int], stride: int, axes: int
 ) -> Sizes:
     sizes = check_sizes(data_shape, latent_dim, hidden)
-    if len(data_shape) != 3 or len(hidden) == 0 or not is_size(stride):
+    found = f"data_shape is {tuple(data_shape)}"
+    if len(data_shape) != axes + 1 or len(hidden) == 0 or not is_size(stride):
         raise ValueError(
-            f"data_shape is {tuple(data_shape)}, hidden is {tuple(hidden)}, stride is {stride!r}; "
-            "expected (height, width, channels), at least one layer, and a stride of at least 1"
+            f"{found}, hidden is {tuple(hidden)}, stride is {stride!r}; expected {SHAPES[axes]}, "
+            "at least one layer, and a stride of at least 1; 'dense' takes any shape"
         )
     total = stride ** len(hidden)
-    if data_shape[0] % total or data_shape[1] % total:
+    if any(size % total for size in data_shape[:-1]):
+        wanted = "a length" if axes == 1 else "a height and a width"
         raise ValueError(
-            f"data_shape is {tuple(data_shape)}; {len(hidden)} layers of stride {stride} expect a "
-            f"height and a width that {total} divides"
+            f"{found}; {len(hidden)} layers of stride {stride} expect {wanted} that {total} "
+            "divides; 'dense' takes any"
         )
     return sizes
+
+
+BUILDERS = {
+    "conv": (conv_encoder, conv_decoder),
+    "conv1d": (conv1d_encoder, conv1d_decoder),
+    "dense": (dense_encoder, dense_decoder),
+}
+
+
+def builders(network: str) -> tuple:
+    """The makers of encoder and decoder by name. Raises a ValueError for one that is none."""
+    if not (isinstance(network, str) and network in BUILDERS):
+        raise ValueError(f"network is {network!r}; expected one of {tuple(BUILDERS)}")
+    return BUILDERS[network]

@@ -14,6 +14,8 @@ import vae_lib
 FOLDER = Path(vae_lib.__file__).parent
 FLOORS = {
     "live": 6,
+    "stream": 6,
+    "series": 0,
     "plots": 6,
     "sklearn": 6,
     "detector": 5,

@@ -79,8 +79,6 @@ class ConditionalVAE(VAE):
         **kwargs,
     ):
         check_count("classes", classes)
-        if not (isinstance(network, str) and network in ("conv", "dense")):
-            raise ValueError(f"network is {network!r}; expected 'conv' or 'dense'")
         shape, latent_dim, layers_ = check_sizes(data_shape, latent_dim, hidden or ())
         sizes = {} if hidden is None else {"hidden": layers_}
         own, classes = (encoder is not None, decoder is not None), int(classes)

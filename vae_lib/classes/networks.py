@@ -34,13 +34,13 @@ def encoder(network: str, data_shape, latent_dim: int, classes: int, sizes) -> k
         place = layers.Dense(math.prod(data_shape[:-1]), use_bias=False, name="class_map")(y)
         place = layers.Reshape((*data_shape[:-1], 1))(place)
     both = layers.Concatenate()([x, place])
-    make = networks.conv_encoder if network == "conv" else networks.dense_encoder
+    make, _ = networks.builders(network)
     return keras.Model([x, y], make(both.shape[1:], latent_dim, **sizes)(both), name="encoder")
 
 
 def decoder(network: str, data_shape, latent_dim: int, classes: int, sizes) -> keras.Model:
     """The decoder of `networks`, where the class stands beside z."""
     z, y = keras.Input((latent_dim,), name="z"), keras.Input((classes,), name="y")
-    make = networks.conv_decoder if network == "conv" else networks.dense_decoder
+    _, make = networks.builders(network)
     inner = make(data_shape, latent_dim + classes, **sizes)
     return keras.Model([z, y], inner(layers.Concatenate()([z, y])), name="decoder")

@@ -22,8 +22,8 @@ PACKAGES = ("keras", "tensorflow", "numpy")
 MODELS = {kind.__name__: kind for kind in (VAE, ConditionalVAE, MixtureVAE)}
 LIKELIHOODS = {kind.__name__: kind for kind in (Bernoulli, Gaussian)}
 HIDDEN = {
-    "conv": inspect.signature(networks.conv_encoder).parameters["hidden"].default,
-    "dense": inspect.signature(networks.dense_encoder).parameters["hidden"].default,
+    name: inspect.signature(encoder).parameters["hidden"].default
+    for name, (encoder, _) in networks.BUILDERS.items()
 }
 COUNTED = {"ConditionalVAE": "classes", "MixtureVAE": "components"}
 
@@ -61,7 +61,7 @@ OURS = object_of(
     latent_dim=SIZE,
     likelihood=LIKELIHOOD,
     data_shape={**SIZES, "minItems": 1},
-    network={"enum": ["conv", "dense"]},
+    network={"enum": list(networks.BUILDERS)},
     hidden={"anyOf": [SIZES, {"type": "null"}]},
     beta={"type": "number", "minimum": 0},
     seed={"anyOf": [SEED, {"type": "null"}]},
@@ -171,5 +171,7 @@ def _fewest_weights(described: dict) -> int:
     if described["network"] == "dense":
         sizes = [math.prod(size) * last, *hidden, latent]
         return more + 2 * sum(a * b for a, b in pairwise(sizes))
-    smallest = math.prod(size) // 4 ** len(hidden) * (hidden or [1])[-1]
-    return more + 2 * (smallest * latent + sum(9 * a * b for a, b in pairwise([last, *hidden])))
+    axes = {"conv": 2, "conv1d": 1}[described["network"]]
+    smallest = math.prod(size) // 2 ** (axes * len(hidden)) * (hidden or [1])[-1]
+    kernels = sum(3**axes * a * b for a, b in pairwise([last, *hidden]))
+    return more + 2 * (smallest * latent + kernels)

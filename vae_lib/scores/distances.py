@@ -201,8 +201,8 @@ def _flat(x):
 
 
 def _hidden_outputs(vae: VAE) -> list:
-    """What the encoder's Dense and Conv2D layers before its heads give; none if it hides them."""
-    kinds = (keras.layers.Dense, keras.layers.Conv2D)
+    """What the encoder's dense and convolution layers before its heads give, if it shows any."""
+    kinds = (keras.layers.Dense, keras.layers.Conv1D, keras.layers.Conv2D)
     layers = vae.encoder.layers if hasattr(vae.encoder, "inputs") else []
     heads = {id(tensor) for tensor in vae.encoder.outputs} if layers else set()
     return [
@@ -217,6 +217,6 @@ def _hidden_layers(vae: VAE) -> keras.Model:
     if not hidden:
         raise ValueError(
             "the score compares hidden activations, and this encoder shows none; expected a "
-            "functional model with Dense or Conv2D layers before its heads"
+            "functional model with dense or convolution layers before its heads"
         )
     return keras.Model(vae.encoder.input, hidden)

@@ -1,0 +1,144 @@
+"""Windows of a series, and from the scores of windows back to its points.
+
+A series is (time,) or (time, channels), in equal steps. Overlapping windows share points: so split
+a series by time first, and cut each part into windows of its own.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .checks import check_count, plain_array
+
+GAPS = ("refuse", "cut")
+POINT_SCORES = ("mean", "max", "last")
+
+
+class Windows(NamedTuple):
+    """Windows (n, length, channels), float32, and the place (n,) at which each of them starts."""
+
+    values: np.ndarray
+    starts: np.ndarray
+
+
+def windows(
+    series: np.ndarray,
+    length: int,
+    stride: int = 1,
+    times: np.ndarray | None = None,
+    gaps: str = "refuse",
+) -> Windows:
+    """Windows of a series (time,) or (time, channels): the first starts at 0, the next at `stride`.
+
+    With `gaps="cut"` windows that hold a NaN, or that span a jump in `times` (time,), numbers or
+    datetime64, are left out: nothing is filled in. Points after the last whole window are in none.
+
+    Raises:
+        ValueError: a series shorter than a window, of another rank or without numbers; infinite
+            values; NaN or jumps unless they may be cut; times that do not rise; no window left.
+    """
+    check_count("length", length)
+    check_count("stride", stride)
+    if gaps not in GAPS:
+        raise ValueError(f"gaps is {gaps!r}; expected one of {GAPS}")
+    x = as_series(series)
+    if len(x) < length:
+        raise ValueError(f"series has {len(x)} points; expected {length} or more, one window")
+    broken = np.isnan(x).any(axis=1)  # a point that no window may hold
+    jumps = np.zeros(len(x), bool) if times is None else _jumps(times, len(x))  # before this point
+    if gaps == "refuse" and (broken.any() or jumps.any()):
+        what, where = ("NaN", broken) if broken.any() else ("a jump of its times", jumps)
+        found = f"series has {what} at {np.flatnonzero(where)[:5].tolist()}"
+        raise ValueError(f"{found}; expected none, or gaps='cut'")
+    starts = np.arange(0, len(x) - length + 1, stride)
+    held = np.concatenate([[0], np.cumsum(broken)])
+    jumped = np.cumsum(jumps)
+    whole = (held[starts + length] == held[starts]) & (
+        jumped[starts + length - 1] == jumped[starts]
+    )
+    if not whole.any():
+        raise ValueError(f"series has no window of {length} points without a gap; expected one")
+    views = np.lib.stride_tricks.sliding_window_view(x, length, axis=0)  # no copy yet
+    return Windows(np.moveaxis(views[starts[whole]], 1, 2), starts[whole])
+
+
+def point_scores(
+    scores: np.ndarray, starts: np.ndarray, length: int, n: int, how: str = "mean"
+) -> np.ndarray:
+    """Scores (n,) of points from scores (m,) of windows of `length` points, at `starts` (m,).
+
+    A point gets the mean or the largest score of all windows that hold it, or the score of the
+    first window that ends with or after it, "last": the only one of the three that is known as soon
+    as the point comes, for windows of stride 1. A point in no window gets NaN.
+
+    Raises a ValueError for scores that are not finite, starts of another number, and windows
+    outside the series.
+    """
+    check_count("length", length)
+    check_count("n", n)
+    scores, starts = plain_array(scores, "scores"), plain_array(starts, "starts")
+    if how not in POINT_SCORES:
+        raise ValueError(f"how is {how!r}; expected one of {POINT_SCORES}")
+    if scores.ndim != 1 or scores.dtype.kind not in "fiu" or not np.isfinite(scores).all():
+        found = f"scores has shape {scores.shape} and dtype {scores.dtype}"
+        raise ValueError(f"{found}; expected finite numbers, one a window")
+    if starts.shape != scores.shape or starts.dtype.kind not in "iu":
+        found = f"starts has shape {starts.shape} and dtype {starts.dtype}"
+        raise ValueError(f"{found}; expected {scores.shape} of integers")
+    if len(starts) and (starts.min() < 0 or starts.max() + length > n):
+        found = f"starts has values in {starts.min()}..{starts.max()}"
+        raise ValueError(f"{found}; expected 0..{n - length}")
+    points = np.full(n, np.nan)
+    order = np.argsort(starts, kind="stable")
+    if how == "mean":
+        sums, counts = (_covering(w, starts, length, n) for w in (scores, np.ones(len(scores))))
+        return np.divide(sums, counts, out=points, where=counts > 0)
+    if how == "max":
+        for i in order[np.argsort(scores[order], kind="stable")]:  # the largest is written last
+            points[starts[i] : starts[i] + length] = scores[i]
+        return points
+    for i in order[::-1]:  # the first window to end with a point is written last
+        points[starts[i] : starts[i] + length] = scores[i]
+    return points
+
+
+def as_series(series: np.ndarray, name: str = "series") -> np.ndarray:
+    """A series as float32 (time, channels). NaN stays; a ValueError for what else is no number."""
+    x = plain_array(series, name)
+    if x.ndim not in (1, 2) or 0 in x.shape:
+        raise ValueError(f"{name} has shape {x.shape}; expected (time,) or (time, channels)")
+    if x.dtype.kind not in "fiu":
+        raise ValueError(f"{name} has dtype {x.dtype}; expected numbers")
+    if np.isinf(x).any():
+        places = np.flatnonzero(np.isinf(x).reshape(len(x), -1).any(axis=1))
+        raise ValueError(f"{name} is infinite at {places[:5].tolist()}; expected finite numbers")
+    with np.errstate(over="ignore"):
+        small = x.astype("float32").reshape(len(x), -1)
+    if np.isinf(small).any():
+        raise ValueError(f"{name} has values that float32 cannot hold; expected smaller ones")
+    return small
+
+
+def _jumps(times: np.ndarray, n: int) -> np.ndarray:
+    """Whether the step before each point is longer than half as much again as the usual one."""
+    times = plain_array(times, "times")
+    if times.shape != (n,) or times.dtype.kind not in "fiuM":
+        found = f"times has shape {times.shape} and dtype {times.dtype}"
+        raise ValueError(f"{found}; expected ({n},) of numbers or datetime64")
+    if np.isnat(times).any() if times.dtype.kind == "M" else not np.isfinite(times).all():
+        raise ValueError("times has NaN or infinite values; expected a time for each point")
+    steps = np.diff(times.astype("int64") if times.dtype.kind == "M" else times.astype("float64"))
+    if (steps <= 0).any():
+        where = np.flatnonzero(steps <= 0)[:5] + 1
+        raise ValueError(f"times does not rise at {where.tolist()}; expected rising times")
+    return np.concatenate([[False], steps > 1.5 * np.median(steps)] if n > 1 else [[False]])
+
+
+def _covering(weights: np.ndarray, starts: np.ndarray, length: int, n: int) -> np.ndarray:
+    """The sum (n,) of the weights of all windows that hold each point."""
+    edges = np.zeros(n + 1)
+    np.add.at(edges, starts, weights)
+    np.add.at(edges, starts + length, -weights)
+    return np.cumsum(edges)[:n]

@@ -1,0 +1,255 @@
+"""A detector on a stream: items come one after another, and the world moves meanwhile."""
+
+from __future__ import annotations
+
+import bisect
+from pathlib import Path
+from typing import NamedTuple
+
+import jsonschema
+import numpy as np
+
+from .checks import check_array, check_count, check_path, check_seed, plain_array
+from .detector import AnomalyDetector, archive, storage
+
+THRESHOLDS = ("fixed", "sliding", "online")
+JUMP = 0.01  # share of the martingale's capital that is spread over all bets anew in each step
+BETS = np.array([-1, -0.5, 0, 0.5, 1])  # from "p-values are small" to "they are large"
+ARRAYS = ("recent", "pool", "bets", "window", "events")
+NUMBERS = ("count", "level", "highest", "capital")
+
+
+class Found(NamedTuple):
+    """What a stream says of items, one value each; of those before the first whole window, nothing.
+
+    `scores` and `p_values` are nan there. `alarms` and `drift` are bool: an alarm is about an item,
+    drift about the stream up to it.
+    """
+
+    scores: np.ndarray
+    p_values: np.ndarray
+    alarms: np.ndarray
+    drift: np.ndarray
+
+
+class Event(NamedTuple):
+    """A run of alarms: the places of its first and last item, and of its highest score."""
+
+    first: int
+    last: int
+    peak: int
+
+
+class Stream:
+    """Scores items as they come, with a threshold that keeps its rate while scores drift.
+
+    Args:
+        detector: calibrated, of one VAE. Where it is of windows (time, channels), the items are
+            points (channels,), and a point is judged by the window that ends with it.
+        threshold: "fixed" is the detector's own. "sliding" compares an item with the last `memory`
+            ones. "online" does so at a level that rises after each item without an alarm and falls
+            after one with it (adaptive conformal inference; Gibbs and Candès, 2021): the share of
+            alarms comes to the detector's rate, whatever the scores do. Without labels no threshold
+            can tell an anomaly that lasts from a change of the world: it gets used to either.
+        memory: items that a moving threshold remembers; the calibration scores are the first.
+        step: how far the online level moves; a wrong level is forgotten in about 1 / step items.
+        patience: a gap of fewer items than this between two alarms leaves them one event.
+        certainty: of `drift`. While the stream is like the calibration data, the chance that drift
+            is ever said is 1 / certainty at most.
+        seed: of the random numbers that break ties between scores.
+
+    Drift is judged by a conformal test martingale (Vovk et al., 2021) on every window's length of
+    items, since windows that share points are no independent witnesses.
+    """
+
+    def __init__(
+        self,
+        detector: AnomalyDetector,
+        threshold: str = "online",
+        memory: int = 500,
+        step: float = 0.02,
+        patience: int = 1,
+        certainty: float = 100.0,
+        seed: int = 0,
+    ):
+        if not isinstance(detector, AnomalyDetector) or isinstance(detector.model, list):
+            found = f"detector is a {type(detector).__name__}"
+            raise ValueError(f"{found}; expected an AnomalyDetector of one VAE")
+        if detector.threshold is None or np.ndim(detector.threshold):
+            raise ValueError("detector has no threshold, or one a class; expected a calibrated one")
+        if threshold not in THRESHOLDS:
+            raise ValueError(f"threshold is {threshold!r}; expected one of {THRESHOLDS}")
+        check_count("memory", memory)
+        check_count("patience", patience)
+        check_seed("seed", seed)
+        for name, value, least in (("step", step, 0.0), ("certainty", certainty, 1.0)):
+            if not (isinstance(value, (int, float)) and least < value < np.inf):
+                raise ValueError(f"{name} is {value!r}; expected a number above {least:g}")
+        self.detector, self.threshold = detector, threshold
+        self.memory, self.step, self.patience = int(memory), float(step), int(patience)
+        self.certainty, self.seed = float(certainty), int(seed)
+        shape = detector.model.data_shape
+        self._length = shape[0] if len(shape) == 2 else 1
+        self._item = shape[1:] if len(shape) == 2 else shape
+        self.reset()
+
+    @property
+    def drift(self) -> bool:
+        """Whether the martingale has reached `certainty` since the last `reset`."""
+        return self.highest >= self.certainty
+
+    @property
+    def events(self) -> list[Event]:
+        """Alarms so far, in runs; the last one may still go on."""
+        return [Event(*map(int, event[:3])) for event in self._events]
+
+    def reset(self) -> None:
+        """Forget all items."""
+        scores = self.detector.calibration_scores
+        self.count = 0  # items so far: after a restart, go on with this one
+        self.level = float(self.detector.false_alarm_rate)  # of the online threshold
+        self.capital = self.highest = 1.0  # of the martingale, now and at its best
+        self._bets = np.full(len(BETS), 1 / len(BETS))
+        self._pool = sorted(scores.tolist())
+        self._recent = np.resize(scores, self.memory)  # few calibration scores stand there often
+        self._window = np.empty((0, *self._item), "float32")
+        self._events: list[tuple[int, int, int, float]] = []  # first, last, peak, its score
+
+    def push(self, items: np.ndarray) -> Found:
+        """Take one item, or several (n, *item) in their order, and judge each.
+
+        Raises a ValueError for items of another shape, NaN and infinite ones: then none was taken.
+        """
+        items = plain_array(items, "items")
+        items = items[None] if items.shape == self._item else items
+        form = self.detector.model.form("items")
+        check_array(items, self._item, form.unit_interval, "items")
+        points = np.concatenate([self._window, items.astype("float32")])
+        scores = self._scores(points, len(items))
+        found = [self._judge(score) for score in scores]
+        self._window = points[max(len(points) - self._length + 1, 0) :]
+        return Found(scores, *map(np.array, zip(*found, strict=True)))
+
+    def _scores(self, points: np.ndarray, n: int) -> np.ndarray:
+        """Scores (n,) of the last n points; nan before the first whole window."""
+        if self._length == 1:
+            return self.detector.score(points)
+        scores = np.full(n, np.nan)
+        whole = len(points) - self._length + 1
+        if whole > 0:
+            views = np.lib.stride_tricks.sliding_window_view(points, self._length, axis=0)
+            scores[-whole:] = self.detector.score(np.moveaxis(views, -1, 1))
+        return scores
+
+    def _judge(self, score: float) -> tuple[float, bool, bool]:
+        """p-value, alarm, drift; and remember the score."""
+        place, self.count = self.count, self.count + 1
+        if np.isnan(score):
+            return np.nan, False, self.drift
+        rate, fixed = self.detector.false_alarm_rate, self.threshold == "fixed"
+        reference = self.detector.calibration_scores if fixed else self._recent
+        p_value = (1 + np.count_nonzero(reference >= score)) / (1 + len(reference))
+        level = self.level if self.threshold == "online" else rate
+        alarm = bool(score > self.detector.threshold if fixed else p_value <= level)
+        self._recent[place % self.memory] = score
+        self.level += self.step * (rate - alarm)
+        if alarm:
+            self._note(place, score)
+        if (place + 1) % self._length == 0:
+            self._bet(score)
+        return p_value, alarm, self.drift
+
+    def _note(self, place: int, score: float) -> None:
+        """The alarm belongs to the last event, or begins a new one."""
+        if self._events and place - self._events[-1][1] <= self.patience:
+            first, _, peak, best = self._events[-1]
+            peak, best = (place, score) if score > best else (peak, best)
+            self._events[-1] = (first, place, peak, best)
+        else:
+            self._events.append((place, place, place, score))
+
+    def _bet(self, score: float) -> None:
+        """One step of the simple jumper: its capital is a martingale while scores are exchangeable.
+
+        The p-value is among the calibration scores and all that were bet on before: such p-values
+        are uniform and independent, which those among the calibration scores alone are not.
+        """
+        below, upto = bisect.bisect_left(self._pool, score), bisect.bisect_right(self._pool, score)
+        tie = np.random.RandomState((self.seed + self.count) % 2**32).rand()
+        above, equal = len(self._pool) - upto, upto - below + 1
+        p_value = (above + tie * equal) / (len(self._pool) + 1)
+        self._pool.insert(upto, score)
+        spread = (1 - JUMP) * self._bets + JUMP * self._bets.sum() / len(BETS)
+        self._bets = spread * (1 + BETS * (p_value - 0.5))
+        self.capital = float(self._bets.sum())
+        self.highest = max(self.highest, self.capital)
+
+    def save(self, path: str | Path) -> None:
+        """Write detector and state to one file, whole or not at all.
+
+        After a restart, `load` it and push the items from number `count` on: none is lost, and none
+        counted twice.
+        """
+        check_path(path)
+        described, arrays = storage.content(self.detector)
+        names = ("threshold", "memory", "step", "patience", "certainty", "seed", *NUMBERS)
+        described = described | {"stream": {name: getattr(self, name) for name in names}}
+        events = np.array(self._events, "float64").reshape(-1, 4)
+        own = dict(
+            zip(ARRAYS, (self._recent, self._pool, self._bets, self._window, events), strict=True)
+        )
+        arrays = arrays | {f"stream/{name}": np.asarray(array) for name, array in own.items()}
+        archive.write(path, archive.Content(described, arrays))
+
+    @classmethod
+    def load(cls, path: str | Path) -> Stream:
+        """The stream that `save` wrote; a file from a stranger is as safe as a detector's.
+
+        Raises a ValueError for a file that is none, is damaged, or whose state does not fit.
+        """
+        check_path(path)
+        try:
+            described, arrays = archive.read(path)
+            jsonschema.validate(given := described.pop("stream", None), SCHEMA)
+            own = {name: arrays.pop(f"stream/{name}", None) for name in ARRAYS}
+            detector = storage.restore(AnomalyDetector, archive.Content(described, arrays), None)
+            stream = cls(detector, **{k: v for k, v in given.items() if k not in NUMBERS})
+            stream._take({name: given[name] for name in NUMBERS}, own)
+        except OSError:
+            raise
+        except Exception as error:  # archives, arrays and descriptions can be wrong in many ways
+            found = f"path is {str(path)!r}; expected a file that Stream.save wrote, but {error}"
+            raise ValueError(found) from error
+        return stream
+
+    def _take(self, numbers: dict, arrays: dict[str, np.ndarray | None]) -> None:
+        """The state of another stream with this detector and these settings."""
+        sizes = {"recent": (self.memory,), "bets": (len(BETS),), "pool": (None,)}
+        sizes |= {"window": (None, *self._item), "events": (None, 4)}
+        for name, size in sizes.items():
+            array = arrays[name]
+            fits = array is not None and np.isfinite(array).all() and array.ndim == len(size)
+            if not fits or any(n not in (None, m) for n, m in zip(size, array.shape, strict=True)):
+                found = None if array is None else array.shape
+                raise ValueError(f"its {name} has shape {found}; expected finite numbers {size}")
+        if len(arrays["window"]) >= max(self._length, 1) and self._length > 1:
+            raise ValueError(f"its window has {len(arrays['window'])} points already")
+        for name, value in numbers.items():
+            setattr(self, name, value)
+        self._recent, self._bets = arrays["recent"].astype("float64"), arrays["bets"]
+        self._pool, self._window = sorted(arrays["pool"].tolist()), arrays["window"]
+        self._events = [(int(a), int(b), int(c), float(d)) for a, b, c, d in arrays["events"]]
+
+
+NUMBER = {"type": "number"}
+COUNT = {"type": "integer", "minimum": 0, "maximum": 2**53}
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        **dict.fromkeys(("memory", "patience", "seed", "count"), COUNT),
+        **dict.fromkeys(("step", "certainty", "level", "highest", "capital"), NUMBER),
+        "threshold": {"enum": list(THRESHOLDS)},
+    },
+    "required": ["threshold", "memory", "step", "patience", "certainty", "seed", *NUMBERS],
+    "additionalProperties": False,
+}
