@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import io
 import json
 import math
 import weakref
@@ -158,16 +159,28 @@ class Resume(keras.callbacks.BackupAndRestore):
     epoch, and the order of `batches`, follow from the seed and the number of the epoch alone. The
     folder is its own, and deleted at the end. Backups of another run, with another seed, other data
     or another model, and damaged ones raise a ValueError.
+
+    Give an `EarlyStopping` here, as `stop`, and not to `fit`: its count and best weights are then
+    backed up too. Other callbacks that remember, such as `ReduceLROnPlateau`, begin anew.
     """
 
-    def __init__(self, folder: str | Path, seed: int = 0):
+    def __init__(
+        self,
+        folder: str | Path,
+        seed: int = 0,
+        stop: keras.callbacks.EarlyStopping | None = None,
+    ):
         if not (isinstance(folder, (str, Path)) and str(folder)) or Path(folder).is_file():
             raise ValueError(f"folder is {folder!r}; expected a path where there is no file")
         check_seed("seed", seed)
+        if not (stop is None or isinstance(stop, keras.callbacks.EarlyStopping)):
+            raise ValueError(f"stop is {stop!r}; expected a keras.callbacks.EarlyStopping, or None")
         super().__init__(str(folder), double_checkpoint=True)
         self.seed, self._note = int(seed), Path(folder) / NOTE
         self.epoch = tf.Variable(0, dtype="int64")
         self._data: dict[str, int] = {}  # batch sizes
+        self._memories: dict[str, dict | None] = {}  # of `stop`, by the digest of a backup
+        self._stop = None if stop is None else _Stop(stop, Path(folder))
 
     def batches(self, x: np.ndarray, batch_size: int = 32) -> tf.data.Dataset:
         """Batches of x in an order that is new in every epoch, and known from its number."""
@@ -184,10 +197,17 @@ class Resume(keras.callbacks.BackupAndRestore):
         index = tf.data.Dataset.range(1).map(order).unbatch().batch(batch_size)
         return index.map(functools.partial(tf.gather, tf.constant(x))).prefetch(1)
 
+    def set_model(self, model: VAE):
+        """Learn what to back up."""
+        super().set_model(model)
+        if self._stop:
+            self._stop.callback.set_model(model)
+
     def on_train_begin(self, logs=None):
         """Restore the last whole backup of this run, if there is one."""
         shapes = [list(weight.shape) for weight in self.model.weights]
         self._run = {"seed": self.seed, "batches": dict(self._data), "shapes": shapes}
+        self._run["stop"] = self._stop and self._stop.rule
         folder, noted = self._note.parent, self._noted()  # digests of weights, and where to go on
         kept = {file: _digest(file.read_bytes()) for file in sorted(folder.glob(f"{WEIGHTS}*"))}
         whole = [file for file, digest in kept.items() if digest in noted]  # the last one first
@@ -198,7 +218,10 @@ class Resume(keras.callbacks.BackupAndRestore):
         else:
             (folder / WEIGHTS).unlink(missing_ok=True)  # half of a first one
         self._backups = {kept[file]: noted[kept[file]] for file in whole[:1]}
-        (folder / START).write_text(json.dumps({"epoch": sum(self._backups.values())}))
+        start = sum(self._backups.values())
+        if self._stop and self._stop.begin(self._memories.get(next(iter(self._backups), None))):
+            start = self.params["epochs"]  # it had stopped: no epoch is left
+        (folder / START).write_text(json.dumps({"epoch": start}))
         self._write_note()
         super().on_train_begin(logs)
 
@@ -212,13 +235,17 @@ class Resume(keras.callbacks.BackupAndRestore):
     def on_epoch_end(self, epoch: int, logs=None):
         """Back up, and note it down when it is whole."""
         _check_finite(logs, f"in epoch {epoch + 1}")
+        memory = self._stop and self._stop.look(epoch, logs)
         super().on_epoch_end(epoch, logs)
         digest = _digest((self._note.parent / WEIGHTS).read_bytes())
         self._backups = dict([*self._backups.items()][-1:]) | {digest: epoch + 1}
+        self._memories[digest] = memory
         self._write_note()
 
     def on_train_end(self, logs=None):
-        """Delete the folder."""
+        """Go back to the best weights, if there is a `stop` that does so, and delete the folder."""
+        if self._stop:
+            self._stop.callback.on_train_end(logs)
         super().on_train_end(logs)
         self.model._initial_epoch = None
 
@@ -233,15 +260,70 @@ class Resume(keras.callbacks.BackupAndRestore):
                 ) from None
             return {}
         for name, now in self._run.items() if then["backups"] else ():
-            if then[name] != now:
-                expected = f"expected {then[name]} as in the backup in {self.backup_dir}"
+            if then.get(name) != now:
+                expected = f"expected {then.get(name)} as in the backup in {self.backup_dir}"
                 raise ValueError(f"{name} is {now}; {expected}: {ADVICE}")
+        self._memories = then.get("memories", {})
         return then["backups"]
 
     def _write_note(self) -> None:
+        self._memories = {digest: self._memories.get(digest) for digest in self._backups}
         part = self._note.with_suffix(".part")
-        part.write_text(json.dumps({**self._run, "backups": self._backups}))
+        note = {**self._run, "backups": self._backups, "memories": self._memories}
+        part.write_text(json.dumps(note))
         part.replace(self._note)  # whole or not at all
+        used = {(memory or {}).get("weights") for memory in self._memories.values()}
+        for file in self._note.parent.glob("best.*.npz"):
+            if file.name not in used:
+                file.unlink()
+
+
+class _Stop:
+    """An `EarlyStopping` that `Resume` calls, and what it remembers."""
+
+    REMEMBERS = ("wait", "best", "best_epoch", "stopped_epoch")
+
+    def __init__(self, callback: keras.callbacks.EarlyStopping, folder: Path):
+        self.callback, self._folder = callback, folder
+        self.rule = [callback.monitor, callback.patience]
+
+    def begin(self, memory: dict | None) -> bool:
+        """Begin anew, or with a memory; whether that was of having stopped."""
+        self.callback.on_train_begin()
+        self._file, self._kept = None, None  # of the best weights, and the epoch they are of
+        if memory:
+            for name in self.REMEMBERS:
+                setattr(self.callback, name, memory[name])
+            self._file, self._kept = memory["weights"], memory["best_epoch"]
+            self.callback.best_weights = self._file and self._best_weights()
+        self._left = self._memory()
+        return self.callback.stopped_epoch > 0
+
+    def look(self, epoch: int, logs: dict | None) -> dict:
+        """Let it judge the epoch; what it remembers now, its best weights written to a file."""
+        if json.dumps(self._memory()) != json.dumps(self._left):  # NaN equals NaN here
+            raise ValueError("stop is in the callbacks of fit too; expected it in Resume alone")
+        self.callback.on_epoch_end(epoch, logs)
+        if self.callback.best_weights is not None and self._kept != self.callback.best_epoch:
+            content = io.BytesIO()
+            np.savez(content, *self.callback.best_weights)
+            self._file = f"best.{_digest(content.getvalue())}.npz"
+            (self._folder / self._file).write_bytes(content.getvalue())
+            self._kept = self.callback.best_epoch
+        self._left = self._memory()
+        return self._left
+
+    def _memory(self) -> dict:
+        return {name: getattr(self.callback, name) for name in self.REMEMBERS} | {
+            "weights": self._file
+        }
+
+    def _best_weights(self) -> list[np.ndarray]:
+        file = self._folder / self._file
+        if not file.is_file() or file.name != f"best.{_digest(file.read_bytes())}.npz":
+            raise ValueError(f"folder {self._folder} has {file.name} damaged or missing; {ADVICE}")
+        with np.load(file) as arrays:
+            return [arrays[f"arr_{number}"] for number in range(len(arrays.files))]
 
 
 def _digest(content: bytes) -> str:

@@ -372,8 +372,8 @@ def step(x=None, model=None, optimizer=None) -> None:
     training.train_step(small() if model is None else model, x, optimizer)
 
 
-def resume(folder="backup", seed=0) -> training.Resume:
-    return training.Resume(files().folder / folder if folder == "backup" else folder, seed)
+def resume(folder="backup", seed=0, stop=None) -> training.Resume:
+    return training.Resume(files().folder / folder if folder == "backup" else folder, seed, stop)
 
 
 NO_DATASETS = {
@@ -428,6 +428,9 @@ TRAINING: Cases = {
     ),
     **each("Resume", "seed", (*NO_SEED, None), lambda v: resume(seed=v), "whole number"),
     **each("Resume", "folder", (3, "", ["a"], b"a", None), resume, "a path"),
+    **each(
+        "Resume", "stop", ("loss", 3, training.Resume), lambda v: resume(stop=v), "EarlyStopping"
+    ),
     "Resume: a file": (lambda: resume(Path(__file__)), ("folder is ", "expected a path")),
     **each(
         "batches",

@@ -181,6 +181,13 @@ BUGS = {
     "noise that ignores the seed": Bug(
         "training", "assign([self.seed, epoch])", "assign([0, epoch])", "training", "seed"
     ),
+    "early stopping that begins anew": Bug(
+        "training",
+        "        if memory:\n",
+        "        if False:\n",
+        "training",
+        "early_stopping_is_resumed",
+    ),
     # what passes in silence
     "a score that is NaN": Bug(
         "scores/base", "if wrong.any():", "if False:", "scores", "not_finite"

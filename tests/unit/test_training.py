@@ -408,6 +408,84 @@ def test_what_comes_after_a_resumed_run_starts_at_its_first_epoch(tmp_path, epoc
     assert model.fit(data, epochs=2, verbose=0).epoch == [0, 1]
 
 
+JUDGED = [5.0, 3.0, 4.0, 2.0, 6.0, 7.0, 8.0, 1.0, 1.0]  # with a patience of 3: the fourth is kept
+
+
+def stopped(folder: Path, *others, patience=3, restore=True) -> tuple:
+    """The weights after a run with early stopping, and the epochs that this part of it trained."""
+    stop = keras.callbacks.EarlyStopping("judged", patience=patience, mode="min")
+    stop.restore_best_weights = restore
+    model, resume = small(), training.Resume(folder, stop=stop)
+    judge = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: logs.update(judged=JUDGED[epoch])
+    )
+    model.compile(keras.optimizers.Adam(0.01), run_eagerly=True)
+    callbacks = [judge, resume, *others]
+    with contextlib.suppress(Cut):
+        model.fit(resume.batches(images(), 25), epochs=len(JUDGED), verbose=0, callbacks=callbacks)
+    return model.get_weights(), model.history.epoch
+
+
+def raise_cut(*_) -> None:
+    raise Cut
+
+
+@pytest.mark.parametrize("restore", [True, False])
+def test_early_stopping_is_resumed_with_its_count_and_its_best_weights(tmp_path, restore):
+    expected, epochs = stopped(tmp_path / "whole", restore=restore)
+    assert epochs == [0, 1, 2, 3, 4, 5, 6]
+    for at in (1, 4, 6):
+        stopped(tmp_path / "cut", cut(at, 1), restore=restore)
+        assert len([*(tmp_path / "cut").glob("best.*")]) <= 2 * restore
+    found, epochs = stopped(tmp_path / "cut", restore=restore)
+    assert epochs == [6]
+    same(found, expected)
+    assert not (tmp_path / "cut").exists()
+
+
+def test_the_best_weights_are_those_of_the_best_epoch(tmp_path):
+    best, _ = stopped(tmp_path / "part", cut(4), restore=False)
+    same(stopped(tmp_path / "whole")[0], best)
+
+
+def test_a_run_that_had_stopped_trains_no_further(tmp_path):
+    expected, _ = stopped(tmp_path / "whole")
+    late = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, _: epoch == 6 and raise_cut())
+    stopped(tmp_path / "cut", late)
+    found, epochs = stopped(tmp_path / "cut")
+    assert epochs == []
+    same(found, expected)
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_early_stopping_is_given_once(complains, tmp_path, first):
+    stop = keras.callbacks.EarlyStopping("loss", patience=3)
+    model, resume = small(), training.Resume(tmp_path / "backup", stop=stop)
+    model.compile("adam", run_eagerly=True)
+    callbacks = [stop, resume] if first else [resume, stop]
+    call = lambda: model.fit(images(), epochs=3, verbose=0, callbacks=callbacks)  # noqa: E731
+    complains(call, "stop is in the callbacks of fit too", "expected it in Resume alone")
+
+
+def test_another_patience_is_another_run(complains, tmp_path):
+    stopped(tmp_path, cut(3))
+    complains(lambda: stopped(tmp_path, patience=4), "stop is ['judged', 4]", "expected", "3]")
+    complains(lambda: resumed(tmp_path, seed=0), "stop is None", "expected ['judged', 3]")
+
+
+def test_damaged_best_weights(complains, tmp_path):
+    stopped(tmp_path, cut(5))
+    (best,) = tmp_path.glob("best.*")
+    truncate(best, 0.5)
+    complains(lambda: stopped(tmp_path), "folder", tmp_path, best.name, "damaged or missing")
+
+
+@pytest.mark.parametrize("stop", ["loss", 3, keras.callbacks.EarlyStopping, training.StopOnNaN()])
+def test_wrong_stop(complains, tmp_path, stop):
+    call = lambda: training.Resume(tmp_path, stop=stop)  # noqa: E731
+    complains(call, "stop is", "expected a keras.callbacks.EarlyStopping")
+
+
 def test_two_seeds_have_other_noise_and_another_order(tmp_path):
     noise, order = [], []
     for seed in (0, 1, 2**32 - 1):
