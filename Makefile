@@ -96,7 +96,7 @@ benchmark: .venv-benchmark/.installed ## hours: all that chapter 9 reads, measur
 	$(BENCHMARK) $$name --data "$(DATA)" --threads 1 $(KEPT) || exit 1; done
 
 confirm: .venv-benchmark/.installed ## do the records hold for the library as it is? Minutes; renews fingerprints
-	@$(BENCHMARK) glyphs && $(BENCHMARK) keel && $(BENCHMARK) confirm
+	@$(BENCHMARK) glyphs && $(BENCHMARK) keel && $(BENCHMARK) confirm $(if $(CHANGED),--changed $(CHANGED))
 
 COMPILE = .work/uv/bin/uv pip compile -q --universal --generate-hashes --python-version 3.10 \
 	--custom-compile-command 'make lock' $(if $(UPGRADE),--upgrade) pyproject.toml

@@ -56,6 +56,7 @@ def main() -> None:
     confirm.add_argument("--letters", default=".work/glyphs/letters.npz", help="of `glyphs`")
     confirm.add_argument("--keel", default=".work/keel", help="the folder of `keel`")
     confirm.add_argument("--threads", type=int, default=1)
+    confirm.add_argument("--changed", nargs="+", default=[], help="scores changed on purpose")
     for command in (density, one, many, ood, parts, peers, both, tables, confirm, explain):
         command.add_argument("--work", default=".work/benchmarks", help="where progress is kept")
     of_images = (density, speed, scoring, memory, one, many, ood, parts, peers, both)

@@ -119,7 +119,7 @@ def write(name: str, settings: dict, results: dict) -> Path:
     """Write <name>.json into `RESULTS`, whole or not at all."""
     words = zip(["", *sys.argv[1:]], sys.argv[1:], strict=False)
     kept = [w for before, w in words if not {before, w.partition("=")[0]} & set(OPTIONS)]
-    arguments = [Path(a).name if Path(a).is_file() else a for a in kept]
+    arguments = [Path(a).name if Path(a).exists() else a for a in kept]
     document = {
         "benchmark": name,
         "command": " ".join(["python -m benchmarks", *arguments]),

@@ -398,7 +398,7 @@ def test_records_hold_where_every_figure_is_the_same_again(
     monkeypatch.setattr(protocols, "SCORES", ("relative",))
     monkeypatch.setattr(record, "library", lambda: "old")
     monkeypatch.setattr(record, "RESULTS", committed)
-    folder.detectors, folder.seeds = ["vae_lib_one_model"], 1
+    folder.detectors, folder.seeds, folder.changed = ["vae_lib_one_model"], 1, []
     tables.run(folder)
     folder.letters, folder.keel = str(tmp_path / "corners.npz"), folder.data
     folder.data, folder.name = folder.letters, "one_class"
@@ -416,8 +416,21 @@ def test_records_hold_where_every_figure_is_the_same_again(
     path.write_text(kept[path])
     assert kept == {path: path.read_text() for path in committed.glob("*.json")}
 
+    def prints(**expected):
+        found = {path.stem: json.loads(path.read_text()) for path in committed.glob("*.json")}
+        assert {name: document["library"] for name, document in found.items()} == expected
+        assert "confirmed" in found["tables_rows"]
+
+    changed = json.loads(kept[committed / "one_class_corners.json"])
+    changed["results"]["auroc"]["relative"]["by_seed"][0] += 0.0001
+    path = committed / "one_class_corners.json"
+    path.write_text(json.dumps(changed))
+    complains(lambda: confirm.run(folder), "have changed", "one_class_corners, relative")
+    folder.changed = ["relative"]
     confirm.run(folder)
-    found = {path.stem: json.loads(path.read_text()) for path in committed.glob("*.json")}
-    prints = {name: document["library"] for name, document in found.items()}
-    assert prints == {"one_class_corners": "new", "tables_rows": "new", "density": "older"}
-    assert "confirmed" in found["tables_rows"]
+    prints(one_class_corners="old", tables_rows="new", density="older")
+    for path, text in kept.items():
+        path.write_text(text)
+    folder.changed = []
+    confirm.run(folder)
+    prints(one_class_corners="new", tables_rows="new", density="older")

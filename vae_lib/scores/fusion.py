@@ -93,13 +93,9 @@ class Fusion(Score):
 
     def terms(self, vae: VAE, x):
         """One for each direction."""
-        return self.squares(Logarithms(self.scores).terms(vae, x), self.below)
-
-    def squares(self, logs, below: float):
-        """The terms of logarithms (n, parts) of the parts, with this `below`."""
-        location, whitening = (ops.cast(a, logs.dtype) for a in (self.location, self.whitening))
-        deviations = (logs - location) @ whitening
-        return ops.where(deviations < 0, below * deviations, deviations) ** 2
+        logs = Logarithms(self.scores).terms(vae, x)
+        usual = (ops.cast(a, logs.dtype) for a in (self.location, self.whitening))
+        return squares(logs, *usual, self.below)
 
     def map(self, vae: VAE, images: np.ndarray) -> np.ndarray:
         """The map of its first part that has one, scaled so that its shares sum to the score."""
@@ -136,13 +132,7 @@ class Fusion(Score):
         for score in self.scores:
             score.fit(vae, images, held_out)
         logs, _ = Logarithms(self.scores).of(vae, held_out, pixels=True)
-        location, scale = logs.mean(axis=0), logs.std(axis=0) + 1e-6
-        standardised = (logs - location) / scale
-        correlation = standardised.T @ standardised / len(logs)
-        shrunk = (1 - SHRINKAGE) * correlation + SHRINKAGE * np.eye(len(self.parts))
-        values, vectors = np.linalg.eigh(shrunk)
-        whitening = vectors / np.sqrt(values) @ vectors.T / scale[:, None]
-        super().set_state({"location": location, "whitening": whitening})
+        super().set_state(dict(zip(self.learned, usual_of(logs), strict=True)))
         self._model = fingerprint_of(vae)
         return self
 
@@ -165,3 +155,19 @@ class Typicality(Fusion):
 
     name = "typicality"
     below: float = 1.0
+
+
+def usual_of(logs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Location (parts,) and whitening (parts, parts) of normal images' logarithms (n, parts)."""
+    location, scale = logs.mean(axis=0), logs.std(axis=0) + 1e-6
+    standardised = (logs - location) / scale
+    correlation = standardised.T @ standardised / len(logs)
+    shrunk = (1 - SHRINKAGE) * correlation + SHRINKAGE * np.eye(logs.shape[1])
+    values, vectors = np.linalg.eigh(shrunk)
+    return location, vectors / np.sqrt(values) @ vectors.T / scale[:, None]
+
+
+def squares(logs, location, whitening, below: float):
+    """The terms (..., parts) of logarithms: squared deviations, those below times `below` first."""
+    deviations = (logs - location) @ whitening
+    return ops.where(deviations < 0, below * deviations, deviations) ** 2
