@@ -277,9 +277,9 @@ def test_auto_tries_each_candidate_on_images_it_has_not_learned_from(trained, ma
     ("areas", "chosen"),
     [
         ((0.9, 0.8, 0.9, 0.8), "fusion"),
-        ((0.905, 0.8, 0.9, 0.8), "fusion"),
-        ((0.915, 0.8, 0.9, 0.8), "relative"),
-        ((0.4, 0.5, 0.4, 0.3), "neighbours"),
+        ((0.915, 0.8, 0.9, 0.8), "fusion"),
+        ((0.925, 0.8, 0.9, 0.8), "relative"),
+        ((0.4, 0.6, 0.4, 0.3), "neighbours"),
         ((0.9, 0.8, 0.5, 0.95), "typicality"),
         ((1.0, 0.8, 1.0, 0.8), "fusion"),
     ],

@@ -18,7 +18,7 @@ from .pseudo import KINDS
 
 MOST = 500  # images that pseudo-anomalies are made of
 FOLDS = 5  # what is usual is learned on four of them, and tried on the fifth
-CLEARLY = 0.9  # share of the fusion's mistakes that another score may make and take its place
+CLEARLY = 0.8  # share of the fusion's mistakes that another score may make and take its place
 ALONE = ("relative", "neighbours")  # parts of the fusion that may be better without the others
 FUSIONS = ("fusion", "typicality")
 
@@ -29,7 +29,7 @@ class Auto(Score):
 
     The others are "relative", "neighbours" and "typicality". The one with the largest AUROC on
     images of `pseudo`, averaged over their kinds, takes the place of "fusion" if it puts fewer than
-    nine tenths as many pairs in the wrong order (1 - AUROC). What a fusion takes as usual is
+    four fifths as many pairs in the wrong order (1 - AUROC). What a fusion takes as usual is
     learned, for this alone, from other normal images than those it is tried on. For images and one
     normal class: classes that choose for themselves would get scores that do not compare.
 
