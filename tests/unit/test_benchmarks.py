@@ -166,6 +166,14 @@ def test_a_peer_ranks_strangers_higher(name):
     assert scores[:24].mean() < scores[24:].min()
 
 
+def test_a_peer_by_class_takes_the_smallest_score_of_its_classes(arguments):
+    data, name = protocols.load(arguments), "pca_32_relative"
+    arguments.protocol, others = "leave_one_out", [c for c in CLASSES if c != 2]
+    found = peers._scores(name + peers.BY_CLASS, data, 2, 0, arguments)["scores"]
+    parts = [peers.fit(name, data.x_train[data.y_train == c], 0, 1) for c in others]
+    np.testing.assert_array_equal(found, np.min([part(data.x_test) for part in parts], axis=0))
+
+
 def test_an_ablation_changes_one_setting_at_a_time(arguments, monkeypatch):
     changes = {"as it is": {}, "one latent": {"latent_dim": 1}, "half": {"share_of_epochs": 0.5}}
     monkeypatch.setattr(ablation, "CHANGES", changes)
