@@ -137,7 +137,7 @@ class NeighbourDistance(Score):
 
 @dataclasses.dataclass(eq=False)
 class JointDistance(Score):
-    """Mean distance to the `k` nearest normal rows, of the row and its residual.
+    """Mean distance to the `k` nearest normal rows, of the row and its residual: equation (9.1).
 
     The residual x - E[x given z] stands beside the row, in deviations of normal rows and times
     `weight`: two rows are alike if their columns are, and if the model is wrong about them in the
