@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 # Okabe and Ito's palette: told apart with any common colour vision, and in grey print
@@ -119,6 +120,76 @@ def score_histogram(
     ax.set(xlabel="anomaly score", ylabel="density")
     ax.legend()
     return fig
+
+
+BOXES = (("$x$", 0.0), ("encoder", 1.9), (r"$\mu,\ \log\sigma^2$", 4.2), ("$z$", 6.5))
+BOXES += (("decoder", 8.5), (r"$p(x \mid z)$", 10.8))
+
+
+def vae_diagram(gradient: bool = False) -> Figure:
+    """A VAE as boxes: data, encoder, the two heads, the latent number, decoder, likelihood.
+
+    With `gradient`, two of them, with the way of the gradient: z drawn from q, where it ends, and
+    z = mean + sigma * eps, equation (3.2), where it passes. Raises a ValueError unless `gradient`
+    is a bool.
+    """
+    if not isinstance(gradient, (bool, np.bool_)):
+        raise ValueError(f"gradient is {gradient!r}; expected True or False")
+    rows = ("drawn", "shifted") if gradient else ("drawn",)
+    fig, axes = plt.subplots(len(rows), 1, figsize=(7.2, 3.5 if gradient else 1.2), squeeze=False)
+    for ax, way in zip(axes.flat, rows, strict=True):
+        ax.set(xlim=(-0.8, 12), ylim=(-1.3, 1.5 if gradient else 0.6))
+        ax.axis("off")
+        for (label, x), (_, after) in zip(BOXES, [*BOXES[1:], ("", None)], strict=True):
+            random = label == "$z$" and way == "drawn"
+            _box(ax, label, x, 0.0, random)
+            if after is not None:
+                _arrow(ax, (x, 0.0), (after, 0.0))
+        if way == "shifted":
+            _box(ax, r"$\varepsilon$", 6.5, 1.15, random=True)
+            _arrow(ax, (6.5, 1.15), (6.5, 0.0), shrink=13)
+        if gradient:
+            _gradient(ax, passes=way == "shifted")
+        else:
+            terms = ((4.2, r"$\mathrm{KL}(q \,\|\, p)$"), (10.8, r"$\mathrm{rec}(x)$"))
+            for x, term in terms:
+                ax.text(x, -1.1, term, ha="center", va="center", color=PALETTE[3])
+                _arrow(ax, (x, 0.0), (x, -1.1), shrink=14, color=PALETTE[3])
+    if gradient:
+        axes[0, 0].set_title("$z$ drawn from $q$: the gradient ends at the draw")
+        axes[1, 0].set_title(r"$z = \mu + \sigma\,\varepsilon$: the gradient passes")
+    return fig
+
+
+def _box(ax: Axes, label: str, x: float, y: float, random: bool) -> None:
+    """A box with a word, or the dashed circle of a number that is drawn."""
+    style = "circle,pad=0.3" if random else "round,pad=0.35"
+    look = {"fc": "#fff4e0" if random else "#eaf3fa", "ec": "black", "ls": "--" if random else "-"}
+    ax.text(x, y, label, ha="center", va="center", bbox={"boxstyle": style, **look}, zorder=3)
+
+
+def _arrow(
+    ax: Axes,
+    start: tuple[float, float],
+    end: tuple[float, float],
+    shrink: float | None = None,
+    **look: object,
+) -> None:
+    """An arrow that ends at the rim of a box, not in its middle."""
+    wide = {1.9: 34, 4.2: 38, 8.5: 34, 10.8: 32}  # half a box, in points
+    sides = [shrink or wide.get(x, 18) for x, _ in (start, end)]
+    style = {"arrowstyle": "-|>", "color": "black", "lw": 1.2} | look
+    ax.annotate("", end, start, arrowprops={**style, "shrinkA": sides[0], "shrinkB": sides[1]})
+
+
+def _gradient(ax: Axes, passes: bool) -> None:
+    """The way back from the loss, dashed, under the boxes; a cross where it ends."""
+    end = 1.9 if passes else 6.5
+    back = {"arrowstyle": "-|>", "color": ANOMALY, "lw": 2, "ls": "--"}
+    ax.annotate("", (end, -0.85), (11.4, -0.85), arrowprops=back)
+    ax.text(11.5, -0.85, "loss", va="center", color=ANOMALY)
+    if not passes:
+        ax.plot(end - 0.35, -0.85, "x", color=ANOMALY, ms=10, mew=3)
 
 
 def _array(name: str, values: np.ndarray) -> np.ndarray:

@@ -475,6 +475,7 @@ WORDS = {
 }
 NO_NAME = ("nonsense", None, 3, "", [], ["latent"], "../published")
 FIGURES: Cases = {
+    **each("vae_diagram", "gradient", (3, None, "yes", [True]), plots.vae_diagram),
     **kinds("image_grid", NO_PICTURES, plots.image_grid, "images ", "expected"),
     **each("image_grid", "columns", NO_COUNT, lambda v: plots.image_grid(pictures(3), v)),
     **{

@@ -214,3 +214,14 @@ def test_the_style_is_taken_over():
 def test_colours_are_distinct():
     assert len(set(plots.PALETTE)) == len(plots.PALETTE) == 8
     assert plots.PALETTE[:2] == (plots.NORMAL, plots.ANOMALY)
+
+
+@pytest.mark.parametrize(("gradient", "boxes"), [(False, [1]), (True, [1, 1])])
+def test_a_vae_in_boxes(gradient, boxes):
+    fig = plots.vae_diagram(gradient)
+    fig.canvas.draw()
+    words = [[text.get_text() for text in ax.texts] for ax in fig.axes]
+    assert [found.count("encoder") for found in words] == boxes
+    assert ("loss" in words[0]) == gradient
+    crossed = [sum(line.get_marker() == "x" for line in ax.lines) for ax in fig.axes]
+    assert crossed == ([1, 0] if gradient else [0])  # where z is drawn, the gradient ends
