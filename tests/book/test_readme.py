@@ -1,4 +1,4 @@
-"""The README's examples run as they are printed, and find anomalies."""
+"""The README's examples run as they are printed, each on files of its kind, and find anomalies."""
 
 from __future__ import annotations
 
@@ -14,67 +14,83 @@ from sklearn.metrics import roc_auc_score
 from notebook_files import ROOT
 from vae_lib import AnomalyDetector, VAEDetector
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-TABLE, FOLDER, ARRAYS = re.findall(r"^```python\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+
+def examples(page: str) -> list[str]:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    return re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
 
 
-@pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """An example, run where its files are: the names that it has made."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(example: str) -> dict:
-        names: dict = {}
-        exec(example, names)
-        return names
-
-    return run
+TABLE, FOLDER, ARRAY = examples("README.md")
 
 
-def flagged_rightly(flagged: np.ndarray, truth: np.ndarray) -> bool:
-    return flagged[truth].mean() > 0.8 and flagged[~truth].mean() < 0.15
+def run(example: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict:
+    monkeypatch.chdir(folder)
+    names: dict = {}
+    exec(example, names)
+    return names
 
 
-def test_arrays(run, tmp_path: Path) -> None:
-    names = run(ARRAYS)
+def test_the_landing_page_prints_the_same() -> None:
+    assert examples("index.md") == [TABLE, FOLDER, ARRAY]
+
+
+@pytest.mark.parametrize("example", [TABLE, FOLDER, ARRAY], ids=["table", "folder", "array"])
+def test_an_example_is_short(example: str) -> None:
+    statements = [line for line in example.splitlines() if line.strip()]
+    assert len(statements) <= 15
+
+
+def test_a_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.RandomState(0)
+    faulty = np.arange(500) < 60
+    load = rng.normal(10, 2, 500)
+    heat = 3 * load * np.where(faulty, -1, 1) + rng.normal(0, 1, 500) + 60 * faulty
+    table = pd.DataFrame({"load": load, "heat": heat, "faulty": faulty.astype(int)})
+    table["machine"] = rng.choice(["lathe", "mill"], 500)
+    table.loc[rng.choice(500, 40, replace=False), "load"] = np.nan
+    table.to_csv(tmp_path / "rows.csv", index=False)
+    names = run(TABLE, tmp_path, monkeypatch)
+    detector, new, truth = names["detector"], names["new"], names["split"].test.is_anomaly
+    assert roc_auc_score(truth, -detector.score_samples(new)) > 0.8
+    assert list(detector.explain(new).columns) == ["load", "heat", "machine"]
+    loaded = VAEDetector.load(tmp_path / "rows.detector")
+    np.testing.assert_array_equal(loaded.predict(new), detector.predict(new))
+
+
+MODES = ("L", "LA", "P", "RGB", "RGBA")
+
+
+def test_a_folder_of_every_mode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.RandomState(0)
+    for kind, number in (("normal", 200), ("anomaly", 24)):
+        folder = tmp_path / "pictures" / kind
+        folder.mkdir(parents=True)
+        for i in range(number):
+            levels = np.full((40, 48), 60.0) + rng.normal(0, 4, (40, 48))
+            levels += rng.uniform(0, 60) * np.linspace(0, 1, 48)
+            if kind == "anomaly":
+                levels[10:25, 15:30] = 230
+            picture = Image.fromarray(levels.clip(0, 255).astype("uint8"))
+            if i % 6 == 5:
+                Image.fromarray(levels.clip(0, 255).astype("uint16") * 257).save(
+                    folder / f"{i}.png"
+                )
+            else:
+                picture.convert(MODES[i % 6]).save(folder / f"{i}.png")
+        picture.save(folder / "last.jpg")
+    names = run(FOLDER, tmp_path, monkeypatch)
+    detector, (images, truth, _) = names["detector"], names["split"].test
+    assert images.shape[1:] == (32, 32, 3)
+    assert roc_auc_score(truth, detector.score(images)) > 0.9
+    loaded = AnomalyDetector.load(tmp_path / "pictures.detector")
+    np.testing.assert_array_equal(loaded.predict(images), detector.predict(images))
+
+
+def test_an_array(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = run(ARRAY, tmp_path, monkeypatch)
     truth, images = names["is_anomaly"], names["images"]
     assert roc_auc_score(truth, names["detector"].score(images)) > 0.95
     flagged = names["detector"].predict(images)
-    assert flagged_rightly(flagged, truth)
+    assert flagged[truth].mean() > 0.8 and flagged[~truth].mean() < 0.15
     loaded = AnomalyDetector.load(tmp_path / "three.detector")
     np.testing.assert_array_equal(loaded.predict(images), flagged)
-
-
-def test_a_table(run, tmp_path: Path) -> None:
-    rng, fault = np.random.RandomState(0), np.arange(640) < 40
-    speed = rng.randn(640)
-    load = np.where(fault, -2, 2) * np.where(fault, np.sign(speed) + speed, speed)
-    rows = {"speed": speed, "load": load + 0.1 * rng.randn(640)}
-    rows |= {"kind": rng.choice(["a", "b"], 640), "fault": fault.astype(int)}
-    pd.DataFrame(rows).to_csv(tmp_path / "rows.csv", index=False)
-    names = run(TABLE)
-    new, truth = names["new"], names["split"].test.is_anomaly
-    flagged = names["detector"].predict(new) == -1
-    assert flagged_rightly(flagged, truth)
-    shares = names["detector"].explain(new)[truth]
-    assert list(shares) == ["speed", "load", "kind"]
-    assert (shares["speed"] + shares["load"]).mean() > 0.9
-    loaded = VAEDetector.load(tmp_path / "rows.detector")
-    np.testing.assert_array_equal(loaded.predict(new) == -1, flagged)
-
-
-def test_a_folder_of_pictures(run, tmp_path: Path) -> None:
-    rng, ramp = np.random.RandomState(0), np.linspace(0, 60, 40)
-    for kind, n in (("normal", 200), ("anomaly", 20)):
-        (tmp_path / "pictures" / kind).mkdir(parents=True)
-        for i in range(n):
-            picture = ramp[:, None, None] + rng.uniform(60, 160, 3) + rng.randn(40, 40, 3)
-            if kind == "anomaly":
-                picture[12:24, 12:24] = 255 - picture[12:24, 12:24]
-            image = Image.fromarray(picture.clip(0, 255).astype("uint8"))
-            image.save(tmp_path / "pictures" / kind / f"{i}.png")
-    image.save(tmp_path / "new.png")
-    names = run(FOLDER)
-    images, truth, _ = names["split"].test
-    assert flagged_rightly(names["detector"].predict(images), truth)
-    assert names["detector"].predict(names["new"]).all()

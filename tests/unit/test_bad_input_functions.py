@@ -475,7 +475,6 @@ WORDS = {
 }
 NO_NAME = ("nonsense", None, 3, "", [], ["latent"], "../published")
 FIGURES: Cases = {
-    **each("vae_diagram", "gradient", (3, None, "yes", [True]), plots.vae_diagram),
     **kinds("image_grid", NO_PICTURES, plots.image_grid, "images ", "expected"),
     **each("image_grid", "columns", NO_COUNT, lambda v: plots.image_grid(pictures(3), v)),
     **{
@@ -512,6 +511,7 @@ FIGURES: Cases = {
         NO_COUNT,
         lambda v: plots.score_histogram(VALUES, FLAGS, bins=v),
     ),
+    **each("vae_diagram", "gradient", (3, 0, 1, "yes", None, [True], NAN), plots.vae_diagram),
     **each("show", "figure", NO_NAME, live.show, "one of"),
     **kinds(
         "LiveFigure", {repr(v): (v, repr(v)) for v in NO_NAME}, live.LiveFigure, "expected one of"

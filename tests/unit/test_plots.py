@@ -216,12 +216,38 @@ def test_colours_are_distinct():
     assert plots.PALETTE[:2] == (plots.NORMAL, plots.ANOMALY)
 
 
-@pytest.mark.parametrize(("gradient", "boxes"), [(False, [1]), (True, [1, 1])])
-def test_a_vae_in_boxes(gradient, boxes):
-    fig = plots.vae_diagram(gradient)
+def words(ax) -> list[str]:
+    """What stands in the boxes and beside the arrows of a part of a diagram."""
+    return [text.get_text() for text in ax.texts if text.get_text()]
+
+
+def test_the_diagram_has_every_part_of_a_vae_and_both_terms():
+    (ax,) = plots.vae_diagram().axes
+    parts = ["$x$", "encoder", r"$\mu,\ \log\sigma^2$", "$z$", "decoder", r"$p(x \mid z)$"]
+    assert [word for word in words(ax) if word in parts] == parts
+    assert any("KL" in word for word in words(ax)) and any("rec" in word for word in words(ax))
+    assert "loss" not in words(ax)
+
+
+def ends(ax) -> list[float]:
+    """Where each dashed arrow, the way of the gradient, ends."""
+    arrows = [text for text in ax.texts if getattr(text, "arrow_patch", None) is not None]
+    return [text.xy[0] for text in arrows if text.arrow_patch.get_linestyle() in ("--", "dashed")]
+
+
+@pytest.mark.parametrize("true", [True, np.True_])
+def test_the_gradient_ends_at_a_draw_and_passes_the_shift(true):
+    fig = plots.vae_diagram(gradient=true)
     fig.canvas.draw()
-    words = [[text.get_text() for text in ax.texts] for ax in fig.axes]
-    assert [found.count("encoder") for found in words] == boxes
-    assert ("loss" in words[0]) == gradient
-    crossed = [sum(line.get_marker() == "x" for line in ax.lines) for ax in fig.axes]
-    assert crossed == ([1, 0] if gradient else [0])  # where z is drawn, the gradient ends
+    drawn_z, shifted = fig.axes
+    place = dict(plots.BOXES)
+    assert ends(drawn_z) == [place["$z$"]]  # not beyond the draw
+    assert ends(shifted) == [place["encoder"]]
+    assert r"$\varepsilon$" in words(shifted) and r"$\varepsilon$" not in words(drawn_z)
+    assert len(drawn_z.lines) == 1 and not shifted.lines  # the cross
+
+
+@pytest.mark.parametrize("gradient", [3, 1, "yes", None, [True], np.nan])
+def test_a_gradient_is_yes_or_no(complains, gradient):
+    call = lambda: plots.vae_diagram(gradient)  # noqa: E731
+    complains(call, "gradient is", repr(gradient), "expected True or False")
