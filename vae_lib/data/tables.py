@@ -34,7 +34,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
             different, are names and not categories.
 
     Attributes (after `fit`):
-        sources_: for each column that comes out, the one that it comes from.
+        ``sources_``: for each column that comes out, the one that it comes from.
 
     Raises:
         ValueError: no row or no column; two columns of one name; a column that is all missing, or

@@ -58,10 +58,10 @@ class VAEDetector(OutlierMixin, BaseEstimator):
         verbose: 1 shows progress bars of training, and of scoring more than 4,096 rows.
 
     Attributes (after `fit`):
-        offset_: what `decision_function` subtracts from `score_samples`.
-        n_features_in_, feature_names_in_: as in scikit-learn; names only of a DataFrame.
-        encoder_: the `TableEncoder` of a DataFrame, or None.
-        detectors_: an `AnomalyDetector` for each model, of encoded rows.
+        ``offset_``: what `decision_function` subtracts from `score_samples`.
+        ``n_features_in_``, ``feature_names_in_``: as in scikit-learn; names only of a DataFrame.
+        ``encoder_``: the `TableEncoder` of a DataFrame, or None.
+        ``detectors_``: an `AnomalyDetector` for each model, of encoded rows.
 
     Raises a ValueError for arguments out of range, and for rows as scikit-learn and `TableEncoder`
     do: columns must come in the order of `fit`.
