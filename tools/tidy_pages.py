@@ -119,6 +119,7 @@ def tidy(app: Sphinx, exception: Exception | None) -> None:
     for page in pages:
         html = UNUSED.sub("", page.read_text(encoding="utf-8"))
         html = html.replace(SIDEBAR, LANDMARK).replace(SUMMARY, NAMED)
+        html = html.replace("<th></th>", "<td></td>")  # the empty corner of a table heads nothing
         html = draw_icons(html, static)
         html = single_search(html)
         html = store_pictures(html, page, site)
