@@ -80,7 +80,9 @@ BUILDING: Cases = {
     **each("VAE", "data_shape", NO_SIZES, build(VAE, "data_shape")),
     **each("VAE", "standardise", (1, None, "yes", [True]), build(VAE, "standardise")),
     **each("VAE", "hidden", (5, "55", (0,), (2.5,), {5}, (5, None)), build(VAE, "hidden")),
-    **each("VAE", "network", ("mlp", None, 3, ["conv"], dict), build(VAE, "network"), "'conv' or"),
+    **each(
+        "VAE", "network", ("mlp", None, 3, ["conv"], dict), build(VAE, "network"), "one of ('conv'"
+    ),
     **each("VAE", "beta", (-1, NAN, INF, "1", None, True, [1], 1j), build(VAE, "beta"), "finite"),
     **each("VAE", "seed", NO_SEED, build(VAE, "seed"), "0 to 2**32 - 1"),
     **each("VAE", "likelihood", LIKELIHOODS, build(VAE, "likelihood"), "'bernoulli', 'gaussian'"),

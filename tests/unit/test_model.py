@@ -882,7 +882,7 @@ def test_unknown_likelihood(make_vae, complains, likelihood):
 
 @pytest.mark.parametrize("network", ["transformer", None, "Conv"])
 def test_unknown_network(make_vae, complains, network):
-    words = ("network is", repr(network), "expected 'conv' or 'dense'")
+    words = ("network is", repr(network), "expected one of ('conv', 'conv1d', 'dense')")
     complains(lambda: make_vae(network=network), *words)
 
 
