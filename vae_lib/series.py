@@ -1,7 +1,9 @@
 """Windows of a series, and from the scores of windows back to its points.
 
 A series is (time,) or (time, channels), in equal steps. Overlapping windows share points: so split
-a series by time first, and cut each part into windows of its own.
+a series by time first, and cut each part into windows of its own. Train on overlapping ones, and
+calibrate on windows that lie apart (`stride=length`), or on blocks of time (`block_maxima`): what
+overlaps counts one stretch of time many times, and a threshold from it is too low.
 """
 
 from __future__ import annotations
@@ -102,6 +104,30 @@ def point_scores(
     for i in order[::-1]:  # the first window to end with a point is written last
         points[starts[i] : starts[i] + length] = scores[i]
     return points
+
+
+def block_maxima(scores: np.ndarray, block: int) -> np.ndarray:
+    """The largest of every `block` scores of points, or of windows of stride 1: (n // block,).
+
+    For a promise on time instead of points: `thresholds.conformal(block_maxima(s, 600), 0.05)` is
+    exceeded in one normal block of 600 points in twenty at most, if blocks are alike and long
+    beside what the series remembers. Leading nan, of points in no window, is left out, and so are
+    the last scores that make no whole block.
+
+    Raises a ValueError for scores that are not finite, or fewer than a block.
+    """
+    check_count("block", block)
+    scores = plain_array(scores, "scores")
+    if scores.ndim != 1 or scores.dtype.kind not in "fiu":
+        found = f"scores has shape {scores.shape} and dtype {scores.dtype}"
+        raise ValueError(f"{found}; expected numbers, one a point")
+    known = np.flatnonzero(~np.isnan(scores))
+    scores = scores[known[0] if len(known) else len(scores) :]
+    if len(scores) < block:
+        raise ValueError(f"scores has {len(scores)} values; expected {block} or more, one block")
+    if not np.isfinite(scores).all():
+        raise ValueError("scores has NaN or infinite values; expected finite numbers")
+    return scores[: len(scores) // block * block].reshape(-1, block).max(axis=1)
 
 
 def as_series(series: np.ndarray, name: str = "series") -> np.ndarray:

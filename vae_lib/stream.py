@@ -15,6 +15,7 @@ from .detector import AnomalyDetector, archive, storage
 THRESHOLDS = ("fixed", "sliding", "online")
 JUMP = 0.01  # share of the martingale's capital that is spread over all bets anew in each step
 BETS = np.array([-1, -0.5, 0, 0.5, 1])  # from "p-values are small" to "they are large"
+MOST = 1e300  # of the capital on a bet: what drifts for weeks may not make it infinite
 ARRAYS = ("recent", "pool", "bets", "window", "events")
 NUMBERS = ("count", "level", "highest", "capital")
 
@@ -57,9 +58,11 @@ class Stream:
         certainty: of `drift`. While the stream is like the calibration data, the chance that drift
             is ever said is 1 / certainty at most.
         seed: of the random numbers that break ties between scores.
+        every: items from one look at drift to the next, by default the length of a window, since
+            windows that share points are no independent witnesses. A series that remembers for
+            longer wants more: items so far apart should know nothing of each other.
 
-    Drift is judged by a conformal test martingale (Vovk et al., 2021) on every window's length of
-    items, since windows that share points are no independent witnesses.
+    Drift is judged by a conformal test martingale (Vovk et al., 2021).
     """
 
     def __init__(
@@ -71,6 +74,7 @@ class Stream:
         patience: int = 1,
         certainty: float = 100.0,
         seed: int = 0,
+        every: int | None = None,
     ):
         if not isinstance(detector, AnomalyDetector) or isinstance(detector.model, list):
             found = f"detector is a {type(detector).__name__}"
@@ -91,6 +95,8 @@ class Stream:
         shape = detector.model.data_shape
         self._length = shape[0] if len(shape) == 2 else 1
         self._item = shape[1:] if len(shape) == 2 else shape
+        check_count("every", every := self._length if every is None else every)
+        self.every = int(every)
         self.reset()
 
     @property
@@ -155,7 +161,7 @@ class Stream:
         self.level += self.step * (rate - alarm)
         if alarm:
             self._note(place, score)
-        if (place + 1) % self._length == 0:
+        if (place + 1) % self.every == 0:
             self._bet(score)
         return p_value, alarm, self.drift
 
@@ -180,7 +186,7 @@ class Stream:
         p_value = (above + tie * equal) / (len(self._pool) + 1)
         self._pool.insert(upto, score)
         spread = (1 - JUMP) * self._bets + JUMP * self._bets.sum() / len(BETS)
-        self._bets = spread * (1 + BETS * (p_value - 0.5))
+        self._bets = np.minimum(spread * (1 + BETS * (p_value - 0.5)), MOST)
         self.capital = float(self._bets.sum())
         self.highest = max(self.highest, self.capital)
 
@@ -192,7 +198,7 @@ class Stream:
         """
         check_path(path)
         described, arrays = storage.content(self.detector)
-        names = ("threshold", "memory", "step", "patience", "certainty", "seed", *NUMBERS)
+        names = ("threshold", "memory", "step", "patience", "certainty", "seed", "every", *NUMBERS)
         described = described | {"stream": {name: getattr(self, name) for name in names}}
         events = np.array(self._events, "float64").reshape(-1, 4)
         own = dict(
@@ -246,10 +252,10 @@ COUNT = {"type": "integer", "minimum": 0, "maximum": 2**53}
 SCHEMA = {
     "type": "object",
     "properties": {
-        **dict.fromkeys(("memory", "patience", "seed", "count"), COUNT),
+        **dict.fromkeys(("memory", "patience", "seed", "every", "count"), COUNT),
         **dict.fromkeys(("step", "certainty", "level", "highest", "capital"), NUMBER),
         "threshold": {"enum": list(THRESHOLDS)},
     },
-    "required": ["threshold", "memory", "step", "patience", "certainty", "seed", *NUMBERS],
+    "required": ["threshold", "memory", "step", "patience", "certainty", "seed", "every", *NUMBERS],
     "additionalProperties": False,
 }

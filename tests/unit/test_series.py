@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vae_lib import VAE, AnomalyDetector, ConditionalVAE, series
+from vae_lib import VAE, AnomalyDetector, ConditionalVAE, series, thresholds
 
 
 def slow_windows(x, length, stride):
@@ -48,6 +48,29 @@ def test_point_scores_are_those_of_a_loop(how, n, length, stride):
     np.testing.assert_allclose(found, slow_points(scores, starts, length, n, how), atol=1e-12)
 
 
+@given(n=st.integers(3, 40), block=st.integers(1, 3), missing=st.integers(0, 3))
+def test_block_maxima_are_those_of_a_loop(n, block, missing):
+    scores = np.random.RandomState(n).randn(n)
+    expected = [max(scores[i : i + block]) for i in range(0, n - block + 1, block)]
+    led = np.concatenate([np.full(missing, np.nan), scores])
+    np.testing.assert_array_equal(series.block_maxima(led, block), expected)
+
+
+def test_windows_apart_keep_a_promise_that_overlapping_ones_break():
+    """Means over windows of numbers without memory, calibrated on twenty windows' time."""
+    found = {"overlapping, 0.01": [], "apart, 0.1": []}
+    for seed in range(200):
+        x = np.random.RandomState(seed).randn(640 + 1600)
+        means = series.windows(x, 32).values.mean(axis=(1, 2))
+        past, new = means[:609], means[640:]
+        for (name, rates), calibration in zip(found.items(), (past, past[::32]), strict=True):
+            rate = float(name.rpartition(" ")[2])
+            rates.append(np.mean(new > thresholds.conformal(calibration, rate)))
+        with pytest.raises(ValueError, match="rate"):
+            thresholds.conformal(past[::32], 0.01)  # twenty windows cannot know of one in a hundred
+    assert np.mean(found["overlapping, 0.01"]) > 0.018 and np.mean(found["apart, 0.1"]) < 0.105
+
+
 def test_a_series_without_channels_has_one():
     values, _ = series.windows(np.arange(6), 3)
     assert values.shape == (4, 3, 1) and values[1, :, 0].tolist() == [1, 2, 3]
@@ -86,6 +109,11 @@ def test_windows_over_gaps_are_left_out():
         (lambda: series.point_scores([np.nan], [0], 2, 2), ("scores", "finite")),
         (lambda: series.point_scores([1.0], [0, 1], 2, 3), ("starts", "(2,)", "(1,)")),
         (lambda: series.point_scores([1.0], [2], 2, 3), ("starts", "2..2", "0..1")),
+        (lambda: series.block_maxima([1.0], 0), ("block", "0", "at least 1")),
+        (lambda: series.block_maxima([[1.0]], 1), ("scores", "(1, 1)", "one a point")),
+        (lambda: series.block_maxima([np.nan, 1.0], 2), ("scores", "1 values", "2 or more")),
+        (lambda: series.block_maxima([np.nan] * 3, 1), ("scores", "0 values", "1 or more")),
+        (lambda: series.block_maxima([1.0, np.nan], 2), ("scores", "NaN", "finite")),
     ],
 )
 def test_bad_input(complains, call, words):

@@ -128,11 +128,40 @@ def test_drift_is_said_of_a_shift_and_seldom_without_one(make_detector):
     assert not found[:300].any() and found[-1]
 
 
+def test_long_drift_stays_finite_and_can_be_saved(make_detector, tmp_path):
+    line = Stream(make_detector(), threshold="fixed")
+    line.push(items(6000, np.linspace(0, 60, 6000)[:, None]))
+    assert line.capital > 1e100 and np.isfinite(line.capital)
+    line.save(tmp_path / "a.stream")
+    assert Stream.load(tmp_path / "a.stream").capital == line.capital
+
+
+def test_drift_is_looked_at_every_so_many_items(make_detector):
+    detector, x = make_detector((5, 2)), items(60)
+    for every, looks in ((None, 12), (20, 3)):
+        line = Stream(detector, every=every)
+        line.push(x)
+        assert len(line._pool) == len(detector.calibration_scores) + looks
+
+
+def test_a_series_that_remembers_wants_looks_further_apart(make_detector):
+    """Scores that remember twenty items: drift is said of nothing, unless looks are apart."""
+    said = {1: [], 60: []}
+    for seed in range(20):
+        noise = np.random.RandomState(seed).randn(3000, 2)
+        for t in range(1, len(noise)):
+            noise[t] = 0.95 * noise[t - 1] + (1 - 0.95**2) ** 0.5 * noise[t]
+        for every, found in said.items():
+            line = Stream(make_detector(), every=every)
+            found.append(line.push(noise.astype("float32")).drift[-1])
+    assert np.mean(said[1]) > 0.5 and np.mean(said[60]) <= 0.1
+
+
 def test_a_restart_loses_nothing_and_counts_nothing_twice(make_detector, tmp_path):
     detector, x, path = make_detector((5, 2)), items(60, 0.5), tmp_path / "a.stream"
-    whole = Stream(detector, patience=3)
+    whole = Stream(detector, patience=3, every=7)
     expected = whole.push(x)
-    first = Stream(detector, patience=3)
+    first = Stream(detector, patience=3, every=7)
     first.push(x[:23])
     first.save(path)
     first.push(x[23:40])  # killed before it could save again
@@ -175,6 +204,7 @@ def test_settings_that_are_none(make_detector, make_vae, complains):
         ("step", 0),
         ("certainty", 1),
         ("seed", -1),
+        ("every", 0),
     ):
         complains(lambda n=name, v=value: Stream(detector, **{n: v}), name, repr(value), "expected")
 
