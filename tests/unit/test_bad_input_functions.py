@@ -208,7 +208,7 @@ NO_PATHS = {
     "another size": (lambda it: [it.picture, it.other], "5 pixels high and 5 wide; expected 4"),
 }
 NO_SIZE = (0, 8, (8,), (8, 0), (8, -1), (8, 8, 3), (8.0, 8), "88", True, {8, 9}, [None, 8])
-NO_COLOUR = (-0.1, 255, NAN, INF, "white", True, (0, 1), [0, 0, 2], (0, 0, "1"), {0.5})
+NO_COLOUR = (-0.1, 255, NAN, INF, "wite", "", True, (0, 1), [0, 0, 2], (0, 0, "1"), {0.5})
 NO_FOLDER = (None, 3, "", b"pictures", ["pictures"], Path("nothing/here"), "nothing/here")
 NO_FOLDERS = ("", (), [], 3, None, {"a"}, ["a", ""], [b"a"])  # of one label
 NO_GROUP = (3, True, b"a", ["a"], "(", "[0-")

@@ -134,6 +134,15 @@ def test_wrong_labels(complains, labels):
     complains(lambda: found(is_anomaly=labels), "is_anomaly has", "expected (60,) of bool")
 
 
+def test_an_evaluation_is_read_line_by_line():
+    shown = str(found())
+    auroc, (_, false_alarms), (_, hits) = found().auroc, *found().confusion
+    assert f"auroc              {auroc.value:.3f} ({auroc.low:.3f} to {auroc.high:.3f})" in shown
+    normal, odd = np.bincount(IS_ANOMALY)
+    assert shown.endswith(f"{false_alarms} of {normal} normal, {hits} of {odd} odd")
+    assert len(shown.splitlines()) == 6
+
+
 def test_one_kind_only(complains):
     for labels in (np.zeros(60, bool), np.ones(60, int)):
         complains(lambda x=labels: found(is_anomaly=x), "is_anomaly has one kind", "expected")

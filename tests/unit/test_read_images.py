@@ -180,6 +180,15 @@ def test_a_background_shows_through(save, background):
     np.testing.assert_allclose(grey, expected, atol=0.51 / 255)  # the luminance is a whole level
 
 
+@pytest.mark.parametrize(("name", "levels"), [("white", 1), ("#ff0080", (1, 0, 128 / 255))])
+def test_a_background_has_a_name(save, name, levels):
+    picture = COLOUR.copy()
+    picture.putalpha(Image.new("L", picture.size, 77))
+    path = save(picture)
+    named, told = (data.read_images([path], 3, background=b) for b in (name, levels))
+    np.testing.assert_array_equal(named, told)
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_background_of_16_bits(save, channels):
     levels = np.array([[700, 701], [65535, 700]], "uint16")
@@ -324,8 +333,8 @@ def test_ways_to_resize(save, complains, resize):
 
 
 @pytest.mark.parametrize(
-    "background", [-0.1, 255, float("nan"), "white", True, (0, 1), [0, 0, 2], (0, 0, "1"), {0.5}]
+    "background", [-0.1, 255, float("nan"), "wite", True, (0, 1), [0, 0, 2], (0, 0, "1"), {0.5}]
 )
 def test_a_background_is_a_level_or_a_colour(save, complains, background):
-    words = [f"background is {background!r}", "expected a level in 0..1, three of them, or None"]
+    words = [f"background is {background!r}", "a level in 0..1, three of them, a colour's name"]
     complains(lambda: data.read_images([save(GREY)], background=background), *words)

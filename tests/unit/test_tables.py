@@ -223,6 +223,24 @@ def test_what_comes_later_is_tested_later(labelled, kind):
     assert "when" not in split.train
 
 
+def test_anomalies_that_all_came_early_are_told(labelled):
+    first = labelled["when"].rank() < 10
+    labelled["fault"] = first & labelled["fault"] | (labelled["when"].rank() == 1)
+    with pytest.warns(UserWarning, match=r"test part has none of the \d+ anomalies: 'when'"):
+        data.from_table(labelled, "fault", time="when", drop=["machine"])
+
+
+@pytest.mark.parametrize("start", [0, 1, -5])
+def test_numbers_of_rows_are_no_feature(labelled, complains, start):
+    order = np.random.RandomState(0).permutation(len(labelled))
+    labelled["Unnamed: 0"] = start + order
+    drop = ["machine", "when"]
+    words = ("'Unnamed: 0' numbers the rows", f"{start} to {start + len(labelled) - 1}", "drop")
+    complains(lambda: data.from_table(labelled, "fault", drop=drop), *words)
+    labelled.loc[labelled.index[3], "Unnamed: 0"] += len(labelled)  # a gap: it may be measured
+    assert "Unnamed: 0" in data.from_table(labelled, "fault", drop=drop).train
+
+
 def test_values_of_a_column_may_be_the_anomalies(labelled):
     drop = ["machine", "when", "fault"]
     split = data.from_table(labelled, {"colour": ["red"]}, drop=drop)

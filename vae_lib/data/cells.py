@@ -109,4 +109,4 @@ def _shown(column, which) -> str:
 
 def _of_dates(name: str, found: str) -> ValueError:
     expected = "expected numbers, such as the hour, the weekday or the days since something"
-    return ValueError(f"column {name!r} holds {found}; {expected}, or leave it out (drop)")
+    return ValueError(f"column {name!r} holds {found}; {expected}, or leave it out (drop, or time)")

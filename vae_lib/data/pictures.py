@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageColor, ImageOps
 
 from ..checks import is_real, is_size
 
 RESIZES = {"stretch": Image.Image.resize, "crop": ImageOps.fit, "pad": ImageOps.pad}
 LUMINANCE = np.array([0.299, 0.587, 0.114])  # ITU-R 601, as Pillow has it
-Background = float | Sequence[float] | None
+Background = float | Sequence[float] | str | None
 
 
 def read_images(
@@ -32,8 +32,9 @@ def read_images(
         size: (height, width) that every picture is brought to; None wants files of one size.
         resize: how: "stretch" to it, "crop" what is too much at two opposite sides, or "pad" with
             black (with the background, if there is one). Pixels are averaged bilinearly.
-        background: what shows through transparent pixels, before resizing: a level in 0..1, or red,
-            green and blue; None refuses a picture that has any.
+        background: what shows through transparent pixels, before resizing: a level in 0..1, red,
+            green and blue, or a name such as "white" or "#c0ffee"; None refuses a picture that has
+            any.
 
     Raises:
         ValueError: no list of paths, an empty one, one of the other arguments, a file that is no
@@ -77,10 +78,15 @@ def _as_colour(background: Background) -> np.ndarray | None:
     """The background as red, green and blue in 0..1."""
     if background is None:
         return None
-    listed = isinstance(background, (Sequence, np.ndarray)) and not isinstance(background, str)
+    expected = "expected a level in 0..1, three of them, a colour's name, or None"
+    if isinstance(background, str):
+        try:
+            return np.array(ImageColor.getrgb(background)[:3]) / 255
+        except ValueError as error:
+            raise ValueError(f"background is {background!r}; {expected}") from error
+    listed = isinstance(background, (Sequence, np.ndarray))
     levels = list(background) if listed else [background] * 3
     if len(levels) != 3 or not all(is_real(level) and 0 <= level <= 1 for level in levels):
-        expected = "expected a level in 0..1, three of them, or None"
         raise ValueError(f"background is {background!r}; {expected}")
     return np.array(levels, float)
 
@@ -106,7 +112,7 @@ def _read(
     image, alpha = (_grey_16 if picture.mode.startswith("I") else _colours)(picture, channels)
     if alpha.min() < 1:
         if background is None:
-            advice = "pass background=, a level or a colour that shows through"
+            advice = "pass background=, a level or a colour such as 'white', that shows through"
             raise ValueError(f"{str(path)!r} has transparent pixels; expected none: {advice}")
         image = alpha * image + (1 - alpha) * _in(channels, background)
     if size is not None:

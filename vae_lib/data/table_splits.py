@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,6 +10,7 @@ from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit
 
 from ..checks import check_seed
 from ..frames import in_order, listed, names_of, pandas
+from .cells import FEWEST_NAMES
 from .splits import Labelled, Split
 from .table_files import table_of
 from .tables import TableEncoder
@@ -47,10 +49,12 @@ def from_table(
     their shares. With one of them an anomaly stays in its part, and is left out of `train` and
     `calibration`. `classes` of a part are 1 for an anomaly and 0 for a normal row.
 
+    A UserWarning tells of a test part without an anomaly, where the table has some.
+
     Raises:
-        ValueError: a file that cannot be read as a table; a column that is not there; labels that
-            are missing, of other values or all anomalous; shares that leave a part empty; both
-            groups and time; what a `TableEncoder` does not take.
+        ValueError: a file that cannot be read as a table; a column that is not there, or that
+            numbers the rows; labels that are missing, of other values or all anomalous; shares that
+            leave a part empty; both groups and time; what a `TableEncoder` does not take.
     """
     check_seed("seed", seed)
     shares = _shares(calibration, validation, test)
@@ -78,6 +82,8 @@ def from_table(
         table.iloc[:, [n not in out for n in names]], [n for n in names if n not in out]
     )
 
+    for name in rows.columns:
+        _check_is_no_row_number(rows[name], name)
     if time is not None:
         parts = _by_time(_times(column["time"], time), shares)
     else:
@@ -95,6 +101,9 @@ def from_table(
         train_classes=np.zeros(len(train), int),
         calibration_classes=np.zeros(len(calibrate), int),
     )
+    if flags.any() and not split.test.is_anomaly.any():
+        told = f"the test part has none of the {flags.sum()} anomalies: {groups or time!r} has them"
+        warnings.warn(f"{told} in other parts; `evaluate` needs some", stacklevel=2)
     encoder = TableEncoder().fit(split.train)
     for part in (split.calibration, split.validation.images, split.test.images):
         encoder.transform(part)
@@ -103,6 +112,15 @@ def from_table(
 
 def _labelled(rows, flags: np.ndarray, part: np.ndarray) -> Labelled:
     return Labelled(rows.iloc[part], flags[part], flags[part].astype(int))
+
+
+def _check_is_no_row_number(column, name: str) -> None:
+    """Whole numbers, each once and without a gap, tell where a row stood and nothing about it."""
+    if pandas().api.types.is_integer_dtype(column.dtype) and column.notna().all():
+        low, high, n = column.min(), column.max(), len(column)
+        if n >= FEWEST_NAMES and high - low == n - 1 and column.is_unique:
+            told = f"column {name!r} numbers the rows, {low} to {high}, each once"
+            raise ValueError(f"{told}; expected a measurement: leave it out (drop)")
 
 
 def _flags(labels, anomaly, n: int) -> np.ndarray:

@@ -20,6 +20,9 @@ class Interval(NamedTuple):
     low: float
     high: float
 
+    def __str__(self) -> str:
+        return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})"
+
 
 class Evaluation(NamedTuple):
     """What `evaluate` measures. Rates are in 0..1; `confusion` is [[tn, fp], [fn, tp]]."""
@@ -30,6 +33,13 @@ class Evaluation(NamedTuple):
     false_alarm_rate: Interval
     detection_rate: Interval
     confusion: np.ndarray
+
+    def __str__(self) -> str:
+        """A figure a line, with its interval, and the counts behind the rates."""
+        (quiet, false_alarms), (missed, found) = self.confusion
+        counts = f"{false_alarms} of {quiet + false_alarms} normal, {found} of {missed + found} odd"
+        lines = [f"{name.replace('_', ' '):18} {getattr(self, name)}" for name in self._fields[:-1]]
+        return "\n".join([*lines, f"{'alarms':18} {counts}"])
 
 
 def evaluate(
@@ -85,5 +95,6 @@ def _labels(is_anomaly: np.ndarray, n: int) -> np.ndarray:
         found = f"is_anomaly has shape {labels.shape} and dtype {labels.dtype}"
         raise ValueError(f"{found}; expected ({n},) of bool, or of 0 and 1, without a mask")
     if labels.all() or not labels.any():
-        raise ValueError("is_anomaly has one kind only; expected normal and anomalous images")
+        found = f"is_anomaly has one kind only, {labels.sum()} anomalies of {n}"
+        raise ValueError(f"{found}; expected normal and anomalous ones")
     return labels.astype(bool)
