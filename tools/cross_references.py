@@ -24,8 +24,8 @@ from set_repository import declared
 CODE = re.compile(r"([A-Za-z_][\w.]*)(?:\(.*\))?")
 NUMBER = re.compile(r"\((\d{1,2})\.(\d{1,2})\)")
 REFERENCES = "chapters/references"
-WORK = re.compile(r"^## (([\w-]+).*\((\d{4})\))$", re.MULTILINE)
-NAME = r"[A-Z][\w-]+"
+WORK = re.compile(r"^## (((?:Le )?[\w-]+).*\((\d{4})\))$", re.MULTILINE)
+NAME = r"(?:Le )?[A-Z][\w-]+"
 CITATION = re.compile(
     rf"\b({NAME})(?:\s+et\s+al\.|(?:,\s+{NAME})*,?\s+and\s+{NAME})?,?\s+\(?(\d{{4}})\)?"
 )
