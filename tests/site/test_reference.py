@@ -111,6 +111,12 @@ def entries() -> dict[tuple[str, str], str]:
     return {(name, year): nodes.make_id(head) for head, name, year in found}
 
 
+def test_a_name_of_two_words_is_cited_whole() -> None:
+    cited = CITATION.search("so that (Le Lan and Dinh, 2021) holds")
+    assert cited.group(1, 2) == ("Le Lan", "2021")
+    assert WORK.findall("## Le Lan and Dinh (2021)")[0][1:] == cited.group(1, 2)
+
+
 def links_to_entries(site: Path) -> set[str]:
     pages = [*site.glob("chapters/*.html"), *site.glob("api/*.html")]
     return {
