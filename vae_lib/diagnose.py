@@ -179,6 +179,10 @@ def _array(value) -> np.ndarray:
     return np.asarray(value, dtype="float64")
 
 
+def _squares(difference: np.ndarray) -> float:
+    return np.sum(difference**2)
+
+
 def _sigmoid(logits: np.ndarray) -> np.ndarray:
     return 0.5 * (1 + np.tanh(0.5 * logits))
 
@@ -399,9 +403,13 @@ class _Look:
                 self.report.facts["sigma in the loss"] = (
                     f"{sigma:.4g}, data deviate by {spread:.4g}"
                 )
-                if sigma > 2 * max(spread, np.sqrt(np.mean((self.target - self.decoded) ** 2))):
+                error = np.sqrt(np.mean((self.target - self.decoded) ** 2))
+                evidence = f"sigma {sigma:.4g}, data deviate by {spread:.4g}, errors by {error:.4g}"
+                if sigma > 2 * max(spread, error):
                     told = "the loss takes the data for noise: a mean where a sum is meant?"
-                    evidence = f"sigma {sigma:.4g}, while the data deviate by {spread:.4g}"
+                    self.add("balance", told, evidence, 4, "likely")
+                elif sigma < error / 8:
+                    told = "the KL term hardly counts: a mean where a sum is meant?"
                     self.add("balance", told, evidence, 4, "likely")
         if np.isclose(found, self.beta, rtol=0.05):
             return
@@ -418,7 +426,9 @@ class _Look:
         low, high, seen = out.min(), out.max(), f"decoded {out.min():.3g}..{out.max():.3g}"
         if self.form == "logits" and low >= 0:
             what = (
-                "within 0..1, as after a sigmoid" if high <= 1 else "never negative, as by a ReLU"
+                "within 0..1, as after a sigmoid"
+                if 0 < high <= 1
+                else "never negative, as by a ReLU"
             )
             self.add("range", f"outputs are {what}, and the loss takes them for logits", seen, 4)
         elif self.form == "probabilities" and (low < 0 or high > 1):
@@ -434,7 +444,8 @@ class _Look:
         if np.abs(t).max() > 50:
             told = f"x {t.min():.4g}..{t.max():.4g}"
             self.add("scale", "neither 0..1 nor standardised", told, 10, "possible")
-        logits = self.form == "logits" or (self.form is None and low < -1 and t.min() >= 0)
+        probable = _squares(t - _sigmoid(self.decoded)) < _squares(t - self.decoded)
+        logits = self.form == "logits" or (self.form is None and probable)
         self.expected = _sigmoid if logits else np.asarray
 
     def latents(self) -> None:
@@ -443,10 +454,9 @@ class _Look:
         active = int(np.sum(self.mean.var(axis=0) > ACTIVE))
         moment = np.mean(self.mean**2 + np.exp(self.log_var))
         centred = self.target - self.target.mean(axis=0)
-        left = np.sum((self.target - self.expected(self.decoded)) ** 2) / np.sum(centred**2)
+        left = _squares(self.target - self.expected(self.decoded)) / _squares(centred)
         mixed = _array(self.call("decoder", self.decode, self.mean[::-1]))
-        moved = np.mean((self.expected(mixed) - self.expected(self.decoded)) ** 2)
-        blind = moved / np.mean(centred**2)
+        blind = _squares(self.expected(mixed) - self.expected(self.decoded)) / _squares(centred)
         facts = f"{kl.sum(axis=1).mean():.4g} nats, {active} of {kl.shape[1]} latents active"
         self.report.facts |= {"KL": facts, "unexplained": f"{left:.3f} of the variance of x"}
         self.report.facts["second moment of z"] = f"{moment:.3f}, of the prior 1"

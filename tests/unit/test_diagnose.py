@@ -117,6 +117,7 @@ def broken(model: PPCA) -> dict[str, tuple[dict, str]]:
             {"loss": lambda x, o, m, v: ((x - o) ** 2).mean(1) + 40 * kl(m, v)},
             "the loss takes the data for noise",
         ),
+        "a faint KL": (loss(lambda r, m, v: r + kl(m, v) / 500), "the KL term hardly counts"),
         "output unused": (
             {"loss": lambda x, o, m, v: kl(m, v)},
             "does not depend on what is decoded",

@@ -393,7 +393,8 @@ BUGS = {
 
 
 # What `diagnose` says of those that can be seen from outside: words of its report. The others are
-# in importance weights, in the loop, in scores, detectors and files, or far from all data.
+# in importance weights, in the loop, in scores, detectors and files, or far from all data; two
+# never come so far, since the library itself refuses maps for codes and one noise for a batch.
 DIAGNOSED = {
     "sigmoid, then used as logits": "within 0..1, as after a sigmoid",
     "variance never regularised": "mean**2, without the variance",
@@ -407,7 +408,6 @@ DIAGNOSED = {
     "log-variance used as sigma": "log_var is used as the deviation",
     "variance used as sigma": "exp(log_var) is used as the deviation",
     "frozen noise": "the noise is frozen",
-    "one noise for the whole batch": "one noise for the whole batch",
     "no gradient through the mean": "no gradient reaches mean",
     "a sample where the posterior mean is meant": "another score each time",
     "reconstruction: mean for sum": "a mean over x",
