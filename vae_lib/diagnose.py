@@ -17,6 +17,42 @@ import tensorflow as tf
 
 from .checks import check_seed, is_real, plain_array
 
+PROBLEMS = {  # by a key: the check, how sure it is, the chapter that explains it, and what is wrong
+    "weights": "finite, certain, 5: weights are NaN or infinite",
+    "numbers": "finite, certain, 5: {} has NaN or infinite values",
+    "maps": "shapes, certain, 3: the means of q are maps: is there no Flatten before the heads?",
+    "still": "noise, certain, 3: z is the mean: nothing is sampled",
+    "frozen": "noise, certain, 3: the noise is frozen: two draws are the same",
+    "shared": "noise, certain, 3: one noise for the whole batch",
+    "sigma": "noise, certain, 3: {} is used as the deviation; expected exp(log_var / 2)",
+    "moments": "noise, certain, 3: the noise is not standard normal",
+    "no path": "noise, certain, 3: no gradient reaches {} through z",
+    "batch size": "noise, certain, 3: sampling fails in a graph, where the batch has no known size",
+    "ignored": "reconstruction, certain, 4: the loss does not depend on what is decoded",
+    "inverted": "reconstruction, certain, 4: for a white image the loss prefers dark outputs",
+    "no KL": "KL, certain, 4: the KL term has no effect on the loss, and no gradient",
+    "strange KL": "KL, likely, 4: the KL term is none that is known here",
+    "wrong KL": "KL, certain, 4: the formula is wrong",
+    "sign": "KL, certain, 4: the KL term has the wrong sign",
+    "beta": "balance, certain, 4: {}",
+    "too strong": "balance, likely, 4: the loss takes the data for noise: "
+    "a mean where a sum is meant?",
+    "too weak": "balance, likely, 4: the KL term hardly counts: a mean where a sum is meant?",
+    "squashed": "range, certain, 4: outputs are within 0..1, as after a sigmoid, "
+    "and the loss takes them for logits",
+    "cut": "range, certain, 4: outputs are never negative, as by a ReLU, "
+    "and the loss takes them for logits",
+    "no chances": "range, certain, 4: the loss takes outputs for probabilities, they are not",
+    "out of reach": "range, certain, 10: {:.0%} of the values are out of the decoder's reach",
+    "no coin": "scale, certain, 4: a Bernoulli likelihood of data beyond 0..1",
+    "levels": "scale, possible, 10: neither 0..1 nor standardised",
+    "collapsed": "latents, certain, 5: no latent is active: collapsed, or not trained",
+    "blind": "latents, certain, 5: the decoder hardly looks at z",
+    "untrained": "latents, likely, 5: hardly better than the mean of x: is it trained?",
+    "far": "latents, likely, 5: the codes are far from the prior: is the KL term at work?",
+    "drawn": "scores, certain, 6: the same input gives another score each time: z is drawn",
+    "in company": "scores, certain, 6: a score depends on the others in its batch",
+}
 ROWS, FEWEST, DRAWS = 256, 16, 4096
 ACTIVE = 0.01  # variance of a latent's mean over x; Burda, Grosse and Salakhutdinov (2016)
 SIGMAS = {
@@ -121,7 +157,8 @@ def diagnose(
     before = [(v, v.numpy()) for v in variables]
     try:
         look = _Look(model, x, encode, decode, sample, loss, beta, np.random.RandomState(seed))
-        look.all(reconstruct or _reconstruction(model))
+        own = getattr(model, "reconstruct", model if _is_keras(model) else None)
+        look.all(reconstruct or own)
     finally:
         for variable, value in before:
             variable.assign(value)
@@ -158,19 +195,13 @@ def _part(model, given, argument: str, method: str) -> Callable:
 
 
 def _own_loss(model) -> Callable | None:
+    """The loss of a `VAE` as a function of its four parts."""
     if not (_is_keras(model) and hasattr(model, "likelihood") and hasattr(model, "kl")):
         return None
-
-    def loss(x, decoded, mean, log_var):
-        terms = {"mean": mean, "log_var": log_var, "parameters": decoded}
-        return model.compute_loss(x=x, y_pred={k: tf.constant(v) for k, v in terms.items()})
-
-    return loss
-
-
-def _reconstruction(model) -> Callable | None:
-    own = getattr(model, "reconstruct", None)
-    return own if callable(own) else model if _is_keras(model) else None
+    names = ("parameters", "mean", "log_var")
+    return lambda x, *parts: model.compute_loss(
+        x=x, y_pred={name: tf.constant(part) for name, part in zip(names, parts, strict=True)}
+    )
 
 
 def _array(value) -> np.ndarray:
@@ -187,6 +218,15 @@ def _sigmoid(logits: np.ndarray) -> np.ndarray:
     return 0.5 * (1 + np.tanh(0.5 * logits))
 
 
+def _fit(found, expected, free: bool = True) -> tuple[float, float]:
+    """found = scale expected (+ a constant, if free), and the largest residual, as a share."""
+    found, expected = np.asarray(found), np.asarray(expected)
+    if free:
+        found, expected = found - found.mean(), expected - expected.mean()
+    scale = np.sum(found * expected) / np.sum(expected**2)
+    return scale, np.abs(found - scale * expected).max() / np.abs(found).max()
+
+
 class _Look:
     """The checks, in an order in which each may use what those before it have seen."""
 
@@ -196,42 +236,47 @@ class _Look:
         self.report = Diagnosis()
         self.form = self.scale = None  # of the reconstruction term
 
-    def add(self, check, problem, evidence, chapter, sure="certain") -> None:
-        self.report.findings.append(Finding(check, problem, evidence, sure, chapter))
+    def add(self, key: str, evidence: str, *words) -> None:
+        """A finding: its line in `PROBLEMS`, with the words that it leaves open."""
+        head, _, problem = PROBLEMS[key].partition(": ")
+        check, sure, chapter = head.split(", ")
+        finding = Finding(check, problem.format(*words), evidence, sure, int(chapter))
+        self.report.findings.append(finding)
 
     def all(self, reconstruct) -> None:
+        """Every check that the functions at hand allow."""
+        skipped = self.report.skipped
         if not self.outputs():
-            self.report.skipped.append("all else, since numbers or shapes are missing")
+            skipped.append("all else, since numbers or shapes are missing")
             return
-        if self.sample is not None or self.given is not None:
-            self.noise()
+        if self.sample is None and self.given is None:
+            skipped.append("the noise: give sample, (mean, log_var) to z")
         else:
-            self.report.skipped.append("the noise: give sample, (mean, log_var) to z")
-        if self.loss is not None:
+            self.noise()
+        if self.loss is None:
+            skipped.append("the loss: give loss, (x, decoded, mean, log_var) to it")
+        else:
             self.reconstruction_term()
             self.kl_term()
-        else:
-            self.report.skipped.append("the loss: give loss, (x, decoded, mean, log_var) to it")
         self.ranges()
         self.latents()
         self.scores(reconstruct)
 
     def call(self, name: str, part: Callable, *arrays):
+        """What a function gives for float32; where it fails, a ValueError that names it."""
         try:
             return part(*(a.astype("float32") for a in arrays))
         except Exception as error:  # whatever framework it comes from
             shapes = ", ".join(str(a.shape) for a in arrays)
             told = f"{type(error).__name__}: {str(error).strip()[:200]}"
-            raise ValueError(
-                f"{name} does not take {shapes}; expected one that does: {told}"
-            ) from (error)
+            found = f"{name} does not take {shapes}; expected one that does"
+            raise ValueError(f"{found}: {told}") from error
 
     def outputs(self) -> bool:
         """Whether there are finite numbers of the right shapes; sets mean, log_var, decoded."""
-        if _is_keras(self.model):
-            broken = [v.path for v in self.model.weights if not np.isfinite(v.numpy()).all()]
-            if broken:
-                self.add("finite", "weights are NaN or infinite", broken[0], 5)
+        for v in self.model.weights if _is_keras(self.model) else ():
+            if not np.isfinite(v.numpy()).all():
+                self.add("weights", v.path)
                 return False
         found = self.call("encoder", self.encode, self.x)
         if not isinstance(found, (list, tuple)) or len(found) not in (2, 3):
@@ -243,8 +288,7 @@ class _Look:
             told = f"encoder gives the shapes {shape} and {self.log_var.shape}"
             raise ValueError(f"{told}; expected twice ({len(self.x)}, latent_dim)")
         if len(shape) > 2:
-            told = "the means of q are maps: is there no Flatten before the heads?"
-            self.add("shapes", told, f"{shape}, expected (n, latent_dim)", 3)
+            self.add("maps", f"{shape}, expected (n, latent_dim)")
             return False
         self.decoded = _array(self.call("decoder", self.decode, self.mean))
         if self.decoded.shape[:1] != shape[:1] or self.decoded.size != self.x.size:
@@ -252,21 +296,23 @@ class _Look:
             raise ValueError(f"{told}; expected that of x, {self.x.shape}")
         for name in ("mean", "log_var", "decoded"):
             if not np.isfinite(getattr(self, name)).all():
-                self.add("finite", f"{name} has NaN or infinite values", f"shape {shape}", 5)
+                self.add("numbers", f"shape {getattr(self, name).shape}", name)
                 return False
         own = getattr(self.model, "columns", None) is not None
-        target = _array(self.model.standardise(self.x)) if own else self.x.astype("float64")
+        target = _array(self.model.standardise(self.x) if own else self.x)
         self.target = target.reshape(self.decoded.shape)
         self.report.facts["looked at"] = f"{len(self.x)} examples, latent_dim {shape[1]}"
         return True
 
     def noise(self) -> None:
         """z is to be mean + exp(log_var / 2) eps, with eps fresh for each number; (3.2)."""
-        mean, log_var = self.mean, self.log_var
+        mean, log_var, part = self.mean, self.log_var, ("encoder", self.encode, self.x)
         if self.sample is not None:
             shape = (DRAWS // mean.shape[1] + 1, mean.shape[1])
             mean, log_var = self.random.randn(*shape), self.random.uniform(-4, 2, shape)
-        one, two = (self.draw(mean, log_var) for _ in range(2))
+            part = ("sample", self.sample, mean, log_var)
+        drawn = [self.call(*part) for _ in range(2)]
+        one, two = (_array(z if self.sample is not None else z[2]) for z in drawn)
         apart, right = one - mean, SIGMAS["exp(log_var / 2)"](log_var)
         eps = apart / right
         fits = {  # mean log density of what was drawn, were its deviation this times a constant
@@ -274,64 +320,50 @@ class _Look:
             for name, sigma in ((name, of(log_var) + 1e-9) for name, of in SIGMAS.items())
         }
         best = max(fits, key=fits.get)
-        moments = f"eps has mean {eps.mean():.3f} and deviation {eps.std():.3f}"
+        told = f"eps has mean {eps.mean():.3f} and deviation {eps.std():.3f}"
         limit = 0.05 + 4 / np.sqrt(eps.size)
-        told = None
+        self.report.facts["noise"] = told
         if np.abs(eps).max() < 1e-3:
-            told = "z is the mean: nothing is sampled"
+            self.add("still", told)
         elif np.abs(one - two).max() < 1e-6:
-            told = "the noise is frozen: two draws are the same"
+            self.add("frozen", told)
         elif eps.std(axis=0).max() < 1e-3:
-            told = "one noise for the whole batch"
+            self.add("shared", told)
         elif fits[best] > fits["exp(log_var / 2)"] + 0.02:
-            told = f"{best} is used as the deviation; expected exp(log_var / 2)"
+            self.add("sigma", told, best)
         elif abs(eps.mean()) > limit or abs(eps.std() - 1) > limit:
-            told = "the noise is not standard normal"
-        self.report.facts["noise"] = moments
-        if told:
-            self.add("noise", told, moments, 3)
-        else:
+            self.add("moments", told)
+        elif self.sample is not None and tf.is_tensor(drawn[0]):
             self.gradients(mean, log_var)
-
-    def draw(self, mean, log_var) -> np.ndarray:
-        if self.sample is None:
-            return _array(self.call("encoder", self.encode, self.x)[2])
-        return _array(self.call("sample", self.sample, mean, log_var))
 
     def gradients(self, mean, log_var) -> None:
         """In TensorFlow: whether they pass, and whether the batch may be of any size."""
-        if self.sample is None or not tf.is_tensor(self.call("sample", self.sample, mean, log_var)):
-            return
         terms = [tf.constant(term, tf.float32) for term in (mean, log_var)]
         with tf.GradientTape() as tape:
             tape.watch(terms)
             z = self.sample(*terms)
         for name, gradient in zip(("mean", "log_var"), tape.gradient(z, terms), strict=True):
             if gradient is None or not np.abs(gradient).max() > 0:
-                told = f"no gradient reaches {name} through z"
-                self.add("noise", told, "the gradient is 0", 3)
+                self.add("no path", "the gradient is 0", name)
         unknown = tf.TensorSpec((None, mean.shape[1]), tf.float32)
         try:
             tf.function(self.sample, autograph=False).get_concrete_function(unknown, unknown)
         except Exception as error:  # what Keras raises depends on its version
-            told = "sampling fails in a graph, where the size of the batch is unknown"
-            self.add("noise", told, type(error).__name__, 3)
+            self.add("batch size", type(error).__name__)
 
     def loss_of(self, decoded, mean, log_var, x=None) -> float:
-        return _array(
-            self.call("loss", self.loss, self.x if x is None else x, decoded, mean, log_var)
-        ).mean()
+        """The loss of made-up outputs and posteriors, as a mean over examples."""
+        x = self.x if x is None else x
+        return _array(self.call("loss", self.loss, x, decoded, mean, log_var)).mean()
 
     def reconstruction_term(self) -> None:
         """Its form and scale, from what it says of made-up outputs at KL = 0."""
         t, none, shape = self.target, np.zeros_like(self.mean), self.decoded.shape
-        unit = t.min() >= 0 and t.max() <= 1
         levels = np.linspace(0.1, 0.9, 9)
         outs = [level + self.random.uniform(-0.08, 0.08, shape) for level in levels]
         losses = np.array([self.loss_of(out, none, none) for out in outs])
         if np.ptp(losses) <= 1e-7 * np.abs(losses).max():
-            told = "the loss does not depend on what is decoded"
-            self.add("reconstruction", told, f"{losses[0]:.4g} whatever it is", 4)
+            self.add("ignored", f"{losses[0]:.4g} whatever it is")
             return
         fits = {
             name: _fit(losses, [form(t, o).sum() / len(t) for o in outs])
@@ -344,16 +376,13 @@ class _Look:
         at = [self.loss_of(t + h * step, none, none) for h in (0, 1, -1, 2)]
         up, down, twice = np.array(at[1:]) - at[0]
         if self.form is None and np.allclose((down, twice), (up, 4 * up), rtol=0.01):
-            self.form, self.scale = "squared error", up / np.sum(step**2) * len(t)
-        if self.form is None and unit:
+            self.form, self.scale = "squared error", up / _squares(step) * len(t)
+        if self.form is None and t.min() >= 0 and t.max() <= 1:
             ones = np.ones_like(self.x)
             high, low = (self.loss_of(np.full(shape, o), none, none, ones) for o in (0.9, 0.1))
             if high > low:
-                told = "for a white image the loss prefers dark outputs"
-                self.add("reconstruction", told, f"{high:.4g} at 0.9, {low:.4g} at 0.1", 4)
-        known = self.form or "none that is known here"
-        if self.form:
-            known += f", times {self.scale:.4g}"
+                self.add("inverted", f"{high:.4g} at 0.9, {low:.4g} at 0.1")
+        known = f"{self.form}, times {self.scale:.4g}" if self.form else "none that is known here"
         self.report.facts["reconstruction term"] = known
 
     def kl_term(self) -> None:
@@ -368,8 +397,7 @@ class _Look:
         change = np.array([self.loss_of(self.decoded, m, v) - base for m, v in probes])
         if np.abs(change).max() < max(1e-6 * abs(base), 1e-9):
             if self.beta:
-                told = "the KL term has no effect on the loss, and no gradient"
-                self.add("KL", told, f"the loss changes by {np.abs(change).max():.2g}", 4)
+                self.add("no KL", f"the loss changes by {np.abs(change).max():.2g}")
             return
         fits = {
             name: _fit(change, [form(m, v).sum() / n for m, v in probes], free=False)
@@ -377,99 +405,82 @@ class _Look:
         }
         form = min(fits, key=lambda name: fits[name][1])
         self.weight, error = fits[form]
-        told = f"{self.weight:.4g} times {form}"
-        self.report.facts["KL term"] = told
+        told = self.report.facts["KL term"] = f"{self.weight:.4g} times {form}"
         if error > 0.05:
-            told = f"{error:.0%} beside {told}, the nearest"
-            self.add("KL", "the KL term is none that is known here", told, 4, "likely")
+            self.add("strange KL", f"{error:.0%} beside {told}, the nearest")
         elif form != "KL":
-            self.add("KL", "the formula is wrong", told, 4)
+            self.add("wrong KL", told)
         elif self.weight < 0:
-            self.add("KL", "the KL term has the wrong sign", told, 4)
+            self.add("sign", told)
         else:
-            self.balance(d, self.decoded[0].size)
+            self.balance(d, self.decoded[0].size, told)
 
-    def balance(self, d: int, size: int) -> None:
+    def balance(self, d: int, size: int, told: str) -> None:
         """beta hidden in a mean: the weight of the KL term, of a normalised likelihood."""
+        causes = {1 / d: ": a mean over latents?", 2: ": no half?", 0.5: ": a half too many?"}
+        found = self.beta
         if self.form in ("logits", "probabilities"):
             found = self.weight / self.scale
-        elif any(np.isclose(self.weight, self.beta * w, rtol=0.02) for w in (1 / d, 2, 0.5)):
+        elif any(np.isclose(self.weight, self.beta * w, rtol=0.02) for w in causes):
             found = self.weight
-        else:
-            found = self.beta
-            if self.form is not None and self.beta:
-                sigma = np.sqrt(self.weight / (2 * self.scale * self.beta))
-                spread = self.target.std(axis=0).mean()
-                self.report.facts["sigma in the loss"] = (
-                    f"{sigma:.4g}, data deviate by {spread:.4g}"
-                )
-                error = np.sqrt(np.mean((self.target - self.decoded) ** 2))
-                evidence = f"sigma {sigma:.4g}, data deviate by {spread:.4g}, errors by {error:.4g}"
-                if sigma > 2 * max(spread, error):
-                    told = "the loss takes the data for noise: a mean where a sum is meant?"
-                    self.add("balance", told, evidence, 4, "likely")
-                elif sigma < error / 8:
-                    told = "the KL term hardly counts: a mean where a sum is meant?"
-                    self.add("balance", told, evidence, 4, "likely")
-        if np.isclose(found, self.beta, rtol=0.05):
-            return
-        causes = {1 / d: "a mean over latents", 2: "no half", 0.5: "a half too many"}
-        causes |= {size: "a mean over x"}
-        cause = next((why for w, why in causes.items() if np.isclose(found, w, rtol=0.05)), "")
-        told = f"beta is {found:.4g}, expected {self.beta:.4g}" + (f": {cause}?" if cause else "")
-        self.add("balance", told, f"weight of the KL term {self.weight:.4g}", 4)
+        elif self.form and self.beta:
+            sigma = np.sqrt(self.weight / (2 * self.scale * self.beta))
+            error = np.sqrt(np.mean((self.target - self.decoded) ** 2))
+            spread = self.target.std(axis=0).mean()
+            told = f"{sigma:.4g}, data deviate by {spread:.4g}, errors by {error:.4g}"
+            self.report.facts["sigma in the loss"] = told
+            if sigma > 2 * max(spread, error):
+                self.add("too strong", f"sigma {told}")
+            elif sigma < error / 8:
+                self.add("too weak", f"sigma {told}")
+        if not np.isclose(found, self.beta, rtol=0.05):
+            causes[size] = ": a mean over x?"
+            why = [cause for w, cause in causes.items() if np.isclose(found, w, rtol=0.05)]
+            words = f"beta is {found:.4g}, expected {self.beta:.4g}{''.join(why[:1])}"
+            self.add("beta", f"the loss has {told}", words)
 
     def ranges(self) -> None:
         """What the decoder can give beside what the loss and the data ask for."""
         z = 3 * self.random.randn(64, self.mean.shape[1]) * np.maximum(1, self.mean.std())
         out, t = np.append(_array(self.call("decoder", self.decode, z)), self.decoded), self.target
-        low, high, seen = out.min(), out.max(), f"decoded {out.min():.3g}..{out.max():.3g}"
+        low, high, coin = out.min(), out.max(), self.form in ("logits", "probabilities")
+        given, seen = f"decoded {low:.3g}..{high:.3g}", f"x {t.min():.3g}..{t.max():.3g}"
         if self.form == "logits" and low >= 0:
-            what = (
-                "within 0..1, as after a sigmoid"
-                if 0 < high <= 1
-                else "never negative, as by a ReLU"
-            )
-            self.add("range", f"outputs are {what}, and the loss takes them for logits", seen, 4)
+            self.add("squashed" if 0 < high <= 1 else "cut", given)
         elif self.form == "probabilities" and (low < 0 or high > 1):
-            self.add("range", "the loss takes outputs for probabilities, they are not", seen, 4)
-        if self.form in ("logits", "probabilities") and (t.min() < 0 or t.max() > 1):
-            told = f"x {t.min():.3g}..{t.max():.3g}"
-            self.add("scale", "a Bernoulli likelihood of data beyond 0..1", told, 4)
+            self.add("no chances", given)
+        if coin and (t.min() < 0 or t.max() > 1):
+            self.add("no coin", seen)
         elif low >= 0 and self.form != "logits":
             lost = np.mean((t < 0) | ((t > 1) & (high <= 1)))
             if lost > 0.01:
-                told = f"{lost:.0%} of the values are out of the decoder's reach"
-                self.add("range", told, f"{seen}, x {t.min():.3g}..{t.max():.3g}", 10)
+                self.add("out of reach", f"{given}, {seen}", lost)
         if np.abs(t).max() > 50:
-            told = f"x {t.min():.4g}..{t.max():.4g}"
-            self.add("scale", "neither 0..1 nor standardised", told, 10, "possible")
+            self.add("levels", seen)
         probable = _squares(t - _sigmoid(self.decoded)) < _squares(t - self.decoded)
         logits = self.form == "logits" or (self.form is None and probable)
         self.expected = _sigmoid if logits else np.asarray
 
     def latents(self) -> None:
         """Active units, what z explains, and whether the codes are where the prior is."""
-        kl = KLS["KL"](self.mean, self.log_var)
+        kl = KLS["KL"](self.mean, self.log_var).sum(axis=1).mean()
         active = int(np.sum(self.mean.var(axis=0) > ACTIVE))
         moment = np.mean(self.mean**2 + np.exp(self.log_var))
-        centred = self.target - self.target.mean(axis=0)
-        left = _squares(self.target - self.expected(self.decoded)) / _squares(centred)
+        given, spread = self.expected(self.decoded), _squares(self.target - self.target.mean(0))
+        left = _squares(self.target - given) / spread
         mixed = _array(self.call("decoder", self.decode, self.mean[::-1]))
-        blind = _squares(self.expected(mixed) - self.expected(self.decoded)) / _squares(centred)
-        facts = f"{kl.sum(axis=1).mean():.4g} nats, {active} of {kl.shape[1]} latents active"
-        self.report.facts |= {"KL": facts, "unexplained": f"{left:.3f} of the variance of x"}
+        moved = _squares(self.expected(mixed) - given) / spread
+        told = f"{kl:.4g} nats, {active} of {self.mean.shape[1]} latents active"
+        self.report.facts |= {"KL": told, "unexplained": f"{left:.3f} of the variance of x"}
         self.report.facts["second moment of z"] = f"{moment:.3f}, of the prior 1"
         if active == 0:
-            self.add("latents", "no latent is active: collapsed, or not trained", facts, 5)
-        elif blind < 1e-3:
-            self.add("latents", "the decoder hardly looks at z", f"it moves by {blind:.2g}", 5)
+            self.add("collapsed", told)
+        elif moved < 1e-3:
+            self.add("blind", f"another z moves it by {moved:.2g} of the variance of x")
         elif left > 0.95:
-            told = "hardly better than the mean of x: is it trained?"
-            self.add("latents", told, f"{left:.2f} of the variance is unexplained", 5, "likely")
+            self.add("untrained", f"{left:.2f} of the variance is unexplained")
         if not 0.4 < moment < 2.5:
-            told = "the codes are far from the prior: is the KL term at work?"
-            self.add("latents", told, f"second moment {moment:.3g}, of the prior 1", 5, "likely")
+            self.add("far", f"second moment {moment:.3g}, of the prior 1")
 
     def scores(self, reconstruct) -> None:
         """The same input is to give the same score, in every batch."""
@@ -478,28 +489,14 @@ class _Look:
         except Exception:  # no call, or outputs that are no array
             found = [self.x[:0]]
         if found[0].size != self.x.size:
-            self.report.skipped.append("repeatability of scores: give reconstruct, x to its like")
+            told = "repeatability of scores: give reconstruct, x to its like"
+            self.report.skipped.append(told)
             return
-        one, two, few = (
-            np.sum((self.x[: len(f)] - f.reshape(self.x[: len(f)].shape)) ** 2, axis=-1)
-            .reshape(len(f), -1)
-            .sum(axis=1)
-            for f in found
-        )
+        flat = [part.reshape(len(part), -1) for part in (self.x, *found)]
+        one, two, few = (np.sum((flat[0][: len(f)] - f) ** 2, axis=1) for f in flat[1:])
         repeat, batch = (np.mean(np.abs(a - b) / a) for a, b in ((one, two), (one[:5], few)))
         self.report.facts["score again"] = f"differs by {repeat:.2%}; in another batch {batch:.2%}"
         if repeat > 1e-3:
-            told = "the same input gives another score each time: z is drawn"
-            self.add("scores", told, f"differs by {repeat:.1%} on average", 6)
+            self.add("drawn", f"differs by {repeat:.1%} on average")
         elif batch > 1e-3:
-            told = "a score depends on the others in its batch"
-            self.add("scores", told, f"differs by {batch:.1%} on average", 6)
-
-
-def _fit(found, expected, free: bool = True) -> tuple[float, float]:
-    """found = scale expected (+ a constant, if free), and the largest residual, as a share."""
-    found, expected = np.asarray(found), np.asarray(expected)
-    if free:
-        found, expected = found - found.mean(), expected - expected.mean()
-    scale = np.sum(found * expected) / np.sum(expected**2)
-    return scale, np.abs(found - scale * expected).max() / np.abs(found).max()
+            self.add("in company", f"differs by {batch:.1%} on average")
