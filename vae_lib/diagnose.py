@@ -426,7 +426,7 @@ class _Look:
         elif self.form and self.beta:
             sigma = np.sqrt(self.weight / (2 * self.scale * self.beta))
             error = np.sqrt(np.mean((self.target - self.decoded) ** 2))
-            spread = self.target.std(axis=0).mean()
+            spread = np.sqrt(np.mean(self.target.var(axis=0)))
             told = f"{sigma:.4g}, data deviate by {spread:.4g}, errors by {error:.4g}"
             self.report.facts["sigma in the loss"] = told
             if sigma > 2 * max(spread, error):
@@ -479,7 +479,7 @@ class _Look:
             self.add("blind", f"another z moves it by {moved:.2g} of the variance of x")
         elif left > 0.95:
             self.add("untrained", f"{left:.2f} of the variance is unexplained")
-        if not 0.4 < moment < 2.5:
+        if not 1 / 3 < moment < 3:
             self.add("far", f"second moment {moment:.3g}, of the prior 1")
 
     def scores(self, reconstruct) -> None:

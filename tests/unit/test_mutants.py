@@ -361,6 +361,19 @@ BUGS = {
         "archive",
         "grow",
     ),
+    # the diagnosis
+    "a diagnosis that changes the model": Bug(
+        "diagnose", "variable.assign(value)", "pass", "diagnose", "left_as_it_was"
+    ),
+    "a diagnosis of any KL": Bug(
+        "diagnose", 'elif form != "KL":', "elif False:", "diagnose", "bug_is_found"
+    ),
+    "a diagnosis that forgets what is meant": Bug(
+        "diagnose", "found = self.beta\n", "found = 1.0\n", "diagnose", "beta_that_is_meant"
+    ),
+    "a diagnosis of one batch": Bug(
+        "diagnose", "elif batch > 1e-3:", "elif False:", "diagnose", "bug_is_found"
+    ),
     # figures
     "p-values of the calibration alone": Bug(
         "thresholds",
