@@ -14,6 +14,7 @@ from . import (
 )
 from .classes import ConditionalVAE, MixtureVAE
 from .detector import AnomalyDetector
+from .diagnose import diagnose
 from .likelihoods import Bernoulli, Gaussian
 from .model import VAE
 from .sklearn import VAEDetector
@@ -30,6 +31,7 @@ __all__ = [
     "Stream",
     "VAEDetector",
     "data",
+    "diagnose",
     "likelihoods",
     "live",
     "losses",

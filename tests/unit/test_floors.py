@@ -19,6 +19,7 @@ FLOORS = {
     "plots": 6,
     "sklearn": 6,
     "detector": 5,
+    "diagnose": 5,
     "thresholds": 4,
     "explanations": 4,
     "scores": 3,

@@ -361,6 +361,19 @@ BUGS = {
         "archive",
         "grow",
     ),
+    # the diagnosis
+    "a diagnosis that changes the model": Bug(
+        "diagnose", "variable.assign(value)", "pass", "diagnose", "left_as_it_was"
+    ),
+    "a diagnosis of any KL": Bug(
+        "diagnose", 'elif form != "KL":', "elif False:", "diagnose", "bug_is_found"
+    ),
+    "a diagnosis that forgets what is meant": Bug(
+        "diagnose", "found = self.beta\n", "found = 1.0\n", "diagnose", "beta_that_is_meant"
+    ),
+    "a diagnosis of one batch": Bug(
+        "diagnose", "elif batch > 1e-3:", "elif False:", "diagnose", "bug_is_found"
+    ),
     # figures
     "p-values of the calibration alone": Bug(
         "thresholds",
@@ -391,6 +404,31 @@ BUGS = {
     ),
 }
 
+
+# What `diagnose` says of those that can be seen from outside: words of its report. The others are
+# in importance weights, in the loop, in scores, detectors and files, or far from all data; two
+# never come so far, since the library itself refuses maps for codes and one noise for a batch.
+DIAGNOSED = {
+    "sigmoid, then used as logits": "within 0..1, as after a sigmoid",
+    "variance never regularised": "mean**2, without the variance",
+    "noise for a known batch size only": "sampling fails in a graph",
+    "KL: mean for sum": "a mean over latents",
+    "KL: no half": "no half",
+    "KL: clamped to zero": "the KL term has no effect",
+    "KL: wrong sign in the bound": "the wrong sign",
+    "KL: prior and posterior swapped": "prior and posterior swapped",
+    "KL: log-variance taken for a log-deviation": "log_var taken for log sigma",
+    "log-variance used as sigma": "log_var is used as the deviation",
+    "variance used as sigma": "exp(log_var) is used as the deviation",
+    "frozen noise": "the noise is frozen",
+    "no gradient through the mean": "no gradient reaches mean",
+    "a sample where the posterior mean is meant": "another score each time",
+    "reconstruction: mean for sum": "a mean over x",
+    "sigmoid twice": "the loss prefers dark outputs",
+    "Gaussian without its normaliser": "the loss takes the data for noise",
+    "ReLU on the decoder's last layer": "as by a ReLU",
+    "beta forgotten": "beta is 1, expected 0.5",
+}
 
 # Where the bugs are tried: processes forked from one that has imported all this, which takes long
 SKLEARN = [f"sklearn.{part}" for part in ("covariance", "metrics", "datasets", "neighbors")]
@@ -448,13 +486,24 @@ def test_an_unchanged_copy_passes(copy: Path) -> None:
     assert result.status == 0, result.output
 
 
-@pytest.mark.parametrize("name", BUGS)
-def test_is_killed(name: str, copy: Path) -> None:
-    bug = BUGS[name]
+def put_in(bug: Bug, copy: Path) -> None:
     path = copy / "vae_lib" / f"{bug.file}.py"
     source = path.read_text()
     assert source.count(bug.right) == 1, f"{bug.right!r} is not in {bug.file}.py once"
     path.write_text(source.replace(bug.right, bug.wrong))
+
+
+@pytest.mark.parametrize("name", DIAGNOSED)
+def test_is_diagnosed(name: str, copy: Path) -> None:
+    put_in(BUGS[name], copy)
+    result = run(copy, ["diagnose"], "librarys_own")
+    assert result.status == 1 and DIAGNOSED[name] in result.output, result.output
+
+
+@pytest.mark.parametrize("name", BUGS)
+def test_is_killed(name: str, copy: Path) -> None:
+    bug = BUGS[name]
+    put_in(bug, copy)
     result = run(copy, [bug.tests], bug.only)
     assert result.status == 1, f"{name} survived:\n{result.output}"
     print(next(line for line in result.output.splitlines() if line.startswith("FAILED")))
