@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import keras
@@ -71,7 +73,8 @@ def write(state: State, label: str, path: Path, form: str, precision: str) -> No
     if form == "litert" and target.is_dir():
         raise ValueError(f"path is {str(path)!r}, which is a folder; expected a file's name")
     serve = graph_of(state, label)
-    with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as folder:
+    place = tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent)
+    with place as folder, _quiet():
         made = Path(folder) / "graph"
         archive = keras.export.ExportArchive()  # finds the variables that the graph reads
         archive.add_endpoint(ENDPOINT, serve)
@@ -81,6 +84,18 @@ def write(state: State, label: str, path: Path, form: str, precision: str) -> No
             shutil.rmtree(made)
             made.write_bytes(content)
         made.replace(target)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without TensorFlow's word of where the assets went, which is a temporary place."""
+    logger = logging.getLogger("tensorflow")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _judge(calibration: Calibration, dtype: str) -> Callable:
