@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
 import json
 import math
 import os
@@ -24,6 +25,7 @@ from fastapi import FastAPI, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import HTTPException
 from fastapi.responses import JSONResponse, Response
+from PIL import Image
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
     CollectorRegistry,
@@ -35,6 +37,7 @@ from prometheus_client import (
 
 import vae_lib
 from vae_lib import AnomalyDetector, data
+from vae_lib.command.cli import scored, shape_of
 
 PICTURES = {"image/png": ".png", "image/jpeg": ".jpg"}
 SLOWEST = 10.0  # seconds that a request's body may take to arrive
@@ -84,7 +87,7 @@ async def lifespan(app: FastAPI):
     app.state.bucket = Bucket(float(os.environ.get("RATE", "0")))
     app.state.max_bytes = int(os.environ.get("MAX_BYTES", "1000000"))
     app.state.max_items = int(os.environ.get("MAX_ITEMS", "64"))
-    app.state.detector.predict(np.zeros((1, *_shape(app)), "float32"))
+    app.state.detector.predict(np.zeros((1, *shape_of(app.state.detector)), "float32"))
     app.state.ready = True
     yield
     app.state.ready = False
@@ -145,7 +148,7 @@ async def version() -> dict:
     return {
         "vae_lib": vae_lib.__version__,
         "detector": app.state.digest,
-        "shape": _shape(app),
+        "shape": shape_of(app.state.detector),
     } | own
 
 
@@ -173,20 +176,21 @@ async def _body(request: Request) -> bytes:
 
 def _scored(kind: str, body: bytes) -> list[dict]:
     items = _picture(kind, body) if kind in PICTURES else _items(body)
-    # one call of the private method for all three, since each public one would score anew
-    by_class, calibration = app.state.detector._now.calibrated_scores(items)
-    columns = by_class.min(axis=1), calibration.p_values(by_class), calibration.flag(by_class)
     found = []
-    for value, p_value, is_anomaly in zip(*(c.tolist() for c in columns), strict=True):
-        found.append({"score": value, "p_value": p_value, "is_anomaly": is_anomaly})
+    for value, p_value, is_anomaly in zip(*scored(app.state.detector, items), strict=True):
+        found.append({"score": value, "p_value": p_value, "is_anomaly": bool(is_anomaly)})
         ITEMS.labels("anomaly" if is_anomaly else "normal").inc()
         P_VALUES.observe(p_value)
     return found
 
 
 def _picture(kind: str, body: bytes) -> np.ndarray:
-    if len(shape := _shape(app)) != 3:
+    if len(shape := shape_of(app.state.detector)) != 3:
         raise ValueError(f"a picture came; expected JSON with items of shape {shape}")
+    size = _size(body)  # before its pixels take memory
+    if size not in (None, shape[:2]):
+        found = f"the picture is {size[0]} pixels high and {size[1]} wide"
+        raise ValueError(f"{found}; expected {shape[0]} and {shape[1]}")
     with tempfile.NamedTemporaryFile(suffix=PICTURES[kind]) as file:
         file.write(body)
         file.flush()
@@ -194,6 +198,15 @@ def _picture(kind: str, body: bytes) -> np.ndarray:
             return data.read_images([file.name], channels=shape[-1])
         except ValueError as error:  # no word of where it lay
             raise ValueError(str(error).replace(file.name, "picture")) from None
+
+
+def _size(body: bytes) -> tuple[int, int] | None:
+    """Height and width by the picture's head, if it has one; `read_images` says what it has."""
+    try:
+        with Image.open(io.BytesIO(body), formats=("PNG", "JPEG")) as picture:
+            return picture.height, picture.width
+    except Exception:  # what is no picture fails in many ways
+        return None
 
 
 def _items(body: bytes) -> np.ndarray:
@@ -212,8 +225,3 @@ def _items(body: bytes) -> np.ndarray:
     if items.dtype.kind not in "fi":
         raise ValueError(f"items has dtype {items.dtype}; expected numbers")
     return items.astype("float32")
-
-
-def _shape(app: FastAPI) -> tuple[int, ...]:
-    model = app.state.detector.model
-    return (model[0] if isinstance(model, list) else model).data_shape

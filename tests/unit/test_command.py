@@ -265,7 +265,7 @@ def test_an_interrupt_leaves_the_old_file(here, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("vae_lib.command.cli._scored", interrupted)
+    monkeypatch.setattr("vae_lib.command.cli.scored", interrupted)
     assert main(["score", "x.npz", "--detector", "images.detector"]) == 130
 
 

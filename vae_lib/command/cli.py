@@ -37,7 +37,7 @@ def score(options: argparse.Namespace) -> int:
     detector = load(options.detector)
     source, found = _source(options, detector), []
     for part in output.shown(source.parts, source.count):
-        found += zip(part.names, *_scored(detector, part.items), strict=True)
+        found += zip(part.names, *scored(detector, part.items), strict=True)
     output.write(options.out, (source.kind, *SCORES), found)
     anomalies = any(is_anomaly for *_, is_anomaly in found)
     return ANOMALIES if anomalies and options.fail_on_anomaly else DONE
@@ -92,7 +92,7 @@ def info(options: argparse.Namespace) -> int:
     rows = {
         "kind": type(detector).__name__,
         "models": models,
-        "data_shape": " x ".join(map(str, _shape(detector))),
+        "data_shape": " x ".join(map(str, shape_of(detector))),
         "score": first["score"]["name"],
         "threshold": " ".join(f"{t:.6g}" for t in np.atleast_1d(threshold)),
         "false_alarm_rate": one.false_alarm_rate,
@@ -116,7 +116,8 @@ def load(path: str) -> AnomalyDetector | VAEDetector:
     return VAEDetector.load(path) if table else AnomalyDetector.load(path)
 
 
-def _scored(detector: AnomalyDetector | VAEDetector, items) -> list[list]:
+def scored(detector: AnomalyDetector | VAEDetector, items) -> list[list]:
+    """Scores, p-values, and 1 for an anomaly, of items scored once."""
     if isinstance(detector, VAEDetector):
         found = detector.score_frame(items)
         columns = [found[name].to_numpy() for name in SCORES]
@@ -127,7 +128,8 @@ def _scored(detector: AnomalyDetector | VAEDetector, items) -> list[list]:
     return [scores.tolist(), p_values.tolist(), alarms.astype(int).tolist()]
 
 
-def _shape(detector: AnomalyDetector | VAEDetector) -> tuple[int, ...]:
+def shape_of(detector: AnomalyDetector | VAEDetector) -> tuple[int, ...]:
+    """That of one item."""
     if isinstance(detector, VAEDetector):
         return (detector.n_features_in_,)
     models = detector.model if isinstance(detector.model, list) else [detector.model]
@@ -137,7 +139,7 @@ def _shape(detector: AnomalyDetector | VAEDetector) -> tuple[int, ...]:
 def _source(options: argparse.Namespace, detector, labelled: bool = False) -> inputs.Source:
     chosen = {name: getattr(options, name) for name in ("label", "array", "resize")}
     drop = tuple(options.drop)
-    return inputs.read(options.input, _shape(detector), labelled=labelled, drop=drop, **chosen)
+    return inputs.read(options.input, shape_of(detector), labelled=labelled, drop=drop, **chosen)
 
 
 def _parser() -> argparse.ArgumentParser:
