@@ -93,6 +93,7 @@ benchmark: .venv-benchmark/.installed ## hours: all that chapter 9 reads, measur
 	$(BENCHMARK) leave_one_out --data "$$data" --threads 1 $(KEPT) || exit 1; done
 	@for data in $(STROKES); do $(BENCHMARK) ablation --data $$data --threads 1 $(KEPT) || exit 1; done
 	@$(BENCHMARK) tables --data .work/keel --threads 1 $(KEPT)
+	@$(BENCHMARK) serving $(KEPT)
 	@$(BENCHMARK) out_of_distribution --data "$(DATA)" --other .work/glyphs/letters.npz --threads 1 $(KEPT)
 	@for name in "peers --protocol one_class" "peers --protocol leave_one_out" "density --k 1" \
 	"density --k 50" training_speed scoring_speed memory; do \
