@@ -72,6 +72,9 @@ test-threads: .venv/.installed ## the chapters with one thread, then with two
 test-oldest: .venv-oldest/.installed ## unit tests and chapters with the oldest TensorFlow and Keras
 	@.venv-oldest/bin/python -m pytest -q -n $(JOBS) --dist loadfile tests/unit chapters
 
+test-examples: .venv-examples/.installed ## the examples, really started: service, batch, workers
+	@.venv-examples/bin/python -m pytest -q -s examples
+
 repository: .venv/.installed ## set the repository's address everywhere: URL=https://github.com/me/my-book
 	@$(PY) tools/set_repository.py "$(URL)"
 
@@ -90,6 +93,7 @@ benchmark: .venv-benchmark/.installed ## hours: all that chapter 9 reads, measur
 	$(BENCHMARK) leave_one_out --data "$$data" --threads 1 $(KEPT) || exit 1; done
 	@for data in $(STROKES); do $(BENCHMARK) ablation --data $$data --threads 1 $(KEPT) || exit 1; done
 	@$(BENCHMARK) tables --data .work/keel --threads 1 $(KEPT)
+	@$(BENCHMARK) serving $(KEPT)
 	@$(BENCHMARK) out_of_distribution --data "$(DATA)" --other .work/glyphs/letters.npz --threads 1 $(KEPT)
 	@for name in "peers --protocol one_class" "peers --protocol leave_one_out" "density --k 1" \
 	"density --k 50" training_speed scoring_speed memory; do \
@@ -112,7 +116,7 @@ clean: ## remove what was built, but not the environments
 	rm -rf _build .work build dist vae_lib.egg-info .hypothesis
 
 distclean: clean ## remove the environments too
-	rm -rf .venv .venv-oldest .venv-benchmark .venv-colab
+	rm -rf .venv .venv-oldest .venv-benchmark .venv-colab .venv-examples
 
 # An environment is complete when its stamp names this very folder: a moved clone makes it anew.
 ifneq "$(shell cat .venv/.installed 2>/dev/null)" "$(CURDIR)/.venv"
@@ -124,6 +128,10 @@ endif
 
 ifneq "$(shell cat .venv-benchmark/.installed 2>/dev/null)" "$(CURDIR)/.venv-benchmark"
 .venv-benchmark/.installed: moved
+endif
+
+ifneq "$(shell cat .venv-examples/.installed 2>/dev/null)" "$(CURDIR)/.venv-examples"
+.venv-examples/.installed: moved
 endif
 
 need-python:
@@ -141,11 +149,16 @@ need-python:
 	@.venv-benchmark/bin/python -m pip install -q -r benchmarks/requirements.txt
 	@.venv-benchmark/bin/python -m pip install -q --no-deps -r benchmarks/requirements-alone.txt
 
+EXAMPLES := $(wildcard examples/*/requirements.txt)
+.venv-examples/.installed: requirements.txt $(EXAMPLES) pyproject.toml | need-python
+	@"$(PYTHON)" tools/environment.py .venv-examples requirements.txt
+	@.venv-examples/bin/python -m pip install -q $(EXAMPLES:%=-r %)
+
 .work/uv/bin/uv: | need-python
 	@"$(PYTHON)" -m venv .work/uv && .work/uv/bin/python -m pip install -q uv
 
 .work/audit/bin/pip-audit: | need-python
 	@"$(PYTHON)" -m venv .work/audit && .work/audit/bin/python -m pip install -q pip-audit
 
-.PHONY: help book test execute live live-outputs lighthouse serve lab lint test-alone test-colab \
+.PHONY: help book test test-examples execute live live-outputs lighthouse serve lab lint test-alone test-colab \
 	test-threads test-oldest repository benchmark confirm lock audit clean distclean moved need-python

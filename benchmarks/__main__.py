@@ -24,6 +24,8 @@ def main() -> None:
     speed.add_argument("--rounds", type=int, default=7)
     scoring = commands.add_parser("scoring_speed", help="images scored a second beside PyOD's VAE")
     scoring.add_argument("--rounds", type=int, default=7)
+    serving = commands.add_parser("serving", help="one image in each format of an export")
+    serving.add_argument("--rounds", type=int, default=15)
     memory = commands.add_parser("memory", help="peak memory by batch size and draws")
     commands.add_parser("small_detection", help="AUROC on mnist-5k beside baselines")
     one = commands.add_parser("one_class", help="AUROC of every class as the only normal one")

@@ -23,6 +23,7 @@ MODULES = ("networks", "likelihoods", "losses", "columns", "model", "scores")
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef)
 OPTIONS = ("--out", "--work")  # they change no result, and name folders of one machine
 PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "torch", "pyod")
+PACKAGES += ("onnxruntime", "ai-edge-litert", "tf2onnx")
 
 
 class Unusable(ValueError):

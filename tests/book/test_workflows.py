@@ -59,7 +59,7 @@ def test_the_linters_find_nothing(linter: str) -> None:
 @pytest.mark.parametrize(
     ("linter", "old", "new", "complaint"),
     [
-        ("actionlint", "needs: [test, oldest]", "needs: [test, older]", "older"),
+        ("actionlint", "needs: [test, oldest,", "needs: [test, older,", "older"),
         ("actionlint", "steps.deployment.outputs", "steps.deploy.outputs", "deploy"),
         ("actionlint", "timeout-minutes: 15", "timeout-minuets: 15", "timeout-minuets"),
         ("zizmor", "3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1", "v7", "unpinned-uses"),

@@ -13,6 +13,8 @@ import vae_lib
 
 FOLDER = Path(vae_lib.__file__).parent
 FLOORS = {
+    "__main__": 8,
+    "command": 7,
     "live": 6,
     "stream": 6,
     "series": 0,

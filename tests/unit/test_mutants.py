@@ -402,6 +402,16 @@ BUGS = {
         "scores",
         "colours",
     ),
+    # outside the library
+    "a NaN passes an exported graph": Bug(
+        "detector/export", "is_anomaly | ~usable", "is_anomaly", "export", "refuses and nan"
+    ),
+    "an equal score does not count in an exported p-value": Bug(
+        "detector/export", ">= found[:, c, None]", "> found[:, c, None]", "export", "equal_score"
+    ),
+    "a half-written file of scores": Bug(
+        "command/output", "temporary.replace(target)", "pass", "command", "scores_are and npz"
+    ),
 }
 
 

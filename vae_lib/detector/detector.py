@@ -16,7 +16,7 @@ from ..classes import ConditionalVAE, check_labels
 from ..data import Labelled
 from ..frames import columns_of, is_frame, plain
 from ..model import VAE
-from . import archive, storage
+from . import archive, export, storage
 from .calibration import METHODS, Calibration
 from .evaluation import Evaluation, evaluate
 from .state import State, check_models
@@ -255,6 +255,42 @@ class AnomalyDetector:
             told = str(error) if isinstance(error, ValueError | zipfile.BadZipFile) else repr(error)
             expected = f"path is {str(path)!r}; expected a file that AnomalyDetector.save wrote"
             raise ValueError(f"{expected}, but {told}") from error
+
+    def export(
+        self, path: str | Path, format: str = "saved_model", precision: str = "float32"
+    ) -> None:
+        """Write model, score and calibration as one graph that runs without this library.
+
+        It has one endpoint, `serve`: images (n, *data_shape) in, float32 unless the model is of
+        float64; a dict of `score`, `p_value` and `is_anomaly` out, each (n,), equal to `score`,
+        `p_value` and `predict` but for rounding. A table's columns must come in the order of
+        `calibrate`. Nothing checks what comes in: where the library would refuse an image alone,
+        for NaN or values outside 0..1, score and p-value are NaN, and it is an anomaly.
+
+        Args:
+            path: "saved_model" makes a folder, which may not be there yet; "litert" a file.
+            format: "saved_model" for TensorFlow, TensorFlow Serving and converters; "litert"
+                (TensorFlow Lite's format) for phones and small devices.
+            precision: of the weights in "litert": "float32", "float16" or "int8". The graph then
+                computes other scores: compare them, and set the threshold by them.
+
+        Raises:
+            ValueError: a score that draws random numbers (probability, elbo, bound); another
+                format or precision; a path that is wrong. Also a NotFittedError, as `predict`.
+        """
+        check_path(path)
+        for name, value, known in (
+            ("format", format, export.FORMATS),
+            ("precision", precision, export.PRECISIONS),
+        ):
+            if not (isinstance(value, str) and value in known):
+                raise ValueError(f"{name} is {value!r}; expected one of {known}")
+        if format == "saved_model" and precision != "float32":
+            found = f"precision is {precision!r} and format is 'saved_model'"
+            raise ValueError(f"{found}; expected 'float32', or the format 'litert'")
+        now = self._now
+        now.check_fresh([scores.fingerprint_of(model) for model, _ in now.views])
+        export.write(now, self._score.label(), Path(path), format, precision)
 
     def _heatmap(self, now: State, images) -> np.ndarray:
         if not self._by_class:
