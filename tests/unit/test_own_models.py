@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
@@ -181,3 +184,15 @@ def test_a_vae_is_still_a_vae():
     model = Scoring(2, Gaussian(0.3), (4, 4, 1), "dense", hidden=(5,))
     x = np.random.RandomState(0).rand(40, 4, 4, 1).astype("float32")
     assert AnomalyDetector(model, "reconstruction").calibrate(x).score(x).shape == (40,)
+
+
+def test_the_example_of_the_reference_runs(tmp_path, monkeypatch):
+    page = Path(__file__).parents[2] / "api" / "detector.md"
+    (example,) = re.findall(r"^```python\n(.*?)^```", page.read_text("utf-8"), re.M | re.S)
+    rows = np.random.RandomState(0).randn(80, 4).astype("float32")
+    monkeypatch.chdir(tmp_path)
+    given = {"train": rows[:40], "calibration": rows[40:]}
+    exec(example, given)
+    center = rows[:40].mean(axis=0)
+    expected = ((rows - center) ** 2).sum(axis=1)
+    np.testing.assert_allclose(given["detector"].score(rows), expected, rtol=1e-4)
