@@ -92,7 +92,7 @@ class Stream:
         self.detector, self.threshold = detector, threshold
         self.memory, self.step, self.patience = int(memory), float(step), int(patience)
         self.certainty, self.seed = float(certainty), int(seed)
-        shape = detector.model.data_shape
+        shape = detector.model.form().data_shape
         self._length = shape[0] if len(shape) == 2 else 1
         self._item = shape[1:] if len(shape) == 2 else shape
         check_count("every", every := self._length if every is None else every)

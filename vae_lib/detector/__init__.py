@@ -2,5 +2,6 @@
 
 from .detector import AnomalyDetector
 from .evaluation import Evaluation, Interval
+from .own import Scorer
 
-__all__ = ["AnomalyDetector", "Evaluation", "Interval"]
+__all__ = ["AnomalyDetector", "Evaluation", "Interval", "Scorer"]

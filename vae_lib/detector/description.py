@@ -106,7 +106,10 @@ def written_by() -> dict[str, str]:
 
 def describe(model: VAE) -> dict:
     """What makes a model like this one; only its class's name if parts of it are the user's own."""
-    config, kind, likelihood = model.get_config(), type(model).__name__, model.likelihood
+    kind = type(model).__name__
+    if not isinstance(model, VAE):  # a `Scorer`
+        return {"own": kind}
+    config, likelihood = model.get_config(), model.likelihood
     ours = MODELS.get(kind) is type(model) and type(likelihood) in LIKELIHOODS.values()
     if not ours or config["encoder"] or config["decoder"]:
         return {"own": kind}

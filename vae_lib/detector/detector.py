@@ -19,6 +19,7 @@ from ..model import VAE
 from . import archive, export, storage
 from .calibration import METHODS, Calibration
 from .evaluation import Evaluation, evaluate
+from .own import OwnScore, Scorer, digest, is_own
 from .state import State, check_models
 
 
@@ -26,7 +27,8 @@ class AnomalyDetector:
     """Says which images are anomalous, at a false-alarm rate that is known beforehand.
 
     Args:
-        model: a trained VAE, or a sequence of them, one for each normal class 0, 1, ...
+        model: a trained VAE, or a sequence of them, one for each normal class 0, 1, ...; or a Keras
+            model of your own that scores by itself: see `Scorer`.
         score: a name in `scores.SCORES` or an object from `scores`. The default is "joint" for
             tables; for images it is "auto", and "fusion" with classes.
 
@@ -42,19 +44,27 @@ class AnomalyDetector:
     DataFrame again.
     """
 
-    def __init__(self, model: VAE | Sequence[VAE], score: str | scores.Score | None = None):
+    def __init__(
+        self, model: VAE | Sequence[VAE] | Scorer, score: str | scores.Score | None = None
+    ):
         self._models = check_models(model)
         first = self._models[0]
         conditional = isinstance(first, ConditionalVAE)
-        self._listed = not isinstance(model, VAE)
+        shape = first.form().data_shape
+        self._listed = isinstance(model, (list, tuple))
         self._by_class = conditional or self._listed
-        if score is None:
+        if is_own(first):
+            if score is not None and not isinstance(score, OwnScore):
+                found = f"score is {score!r} for a {type(first).__name__}, which scores by itself"
+                raise ValueError(f"{found}; expected None")
+            score = OwnScore()
+        elif score is None:
             one = "fusion" if self._by_class else "auto"
-            score = one if len(first.data_shape) == 3 else "joint"
+            score = one if len(shape) == 3 else "joint"
         self._score = scores.get(score).copy()  # two detectors may be given one object
         views = [first.given(c) for c in range(first.classes)] if conditional else self._models
         self._score.suit(views)
-        if self._score.directions_only and len(first.data_shape) != 3:
+        if self._score.directions_only and len(shape) != 3:
             found = f"score is {self._score.label()}, which compares directions and not sizes"
             warnings.warn(f"{found}: in a table the largest value may pass", stacklevel=2)
         pairs = [(view, self._score) for view in views]
@@ -65,8 +75,8 @@ class AnomalyDetector:
         self._now = State(pairs)  # replaced as a whole: other threads see the old or the new one
 
     @property
-    def model(self) -> VAE | list[VAE]:
-        """The VAE, or the list of them: another model is another detector."""
+    def model(self) -> VAE | list[VAE] | Scorer:
+        """The VAE, the list of them, or your own: another model is another detector."""
         return list(self._models) if self._listed else self._models[0]
 
     @property
@@ -230,11 +240,13 @@ class AnomalyDetector:
         are written: see `load`.
         """
         check_path(path)
-        self._now.check_fresh([scores.fingerprint_of(model) for model, _ in self._now.views])
+        self._now.check_fresh([digest(model) for model, _ in self._now.views])
         archive.write(path, storage.content(self))
 
     @classmethod
-    def load(cls, path: str | Path, model: VAE | Sequence[VAE] | None = None) -> AnomalyDetector:
+    def load(
+        cls, path: str | Path, model: VAE | Sequence[VAE] | Scorer | None = None
+    ) -> AnomalyDetector:
         """The detector that `save` wrote.
 
         A file from a stranger cannot run code, read a file or reach the network: it holds numbers

@@ -12,8 +12,9 @@ from ..batches import arrays
 from ..classes import ConditionalVAE, Given
 from ..frames import plain
 from ..model import VAE
-from ..scores import Score, fingerprint_of
+from ..scores import Score
 from .calibration import Calibration
+from .own import EXPECTED, METHODS, check_own, digest, is_own
 
 
 class State(NamedTuple):
@@ -44,7 +45,7 @@ class State(NamedTuple):
         try:
             found, weights = self.scores(images)
         except ValueError:  # perhaps of a score that was fitted on other weights, too
-            self.check_fresh([fingerprint_of(model) for model, _ in self.views])
+            self.check_fresh([digest(model) for model, _ in self.views])
             raise
         self.check_fresh(weights)
         return found, self.calibration
@@ -62,9 +63,12 @@ class State(NamedTuple):
 
 def check_models(model: VAE | Sequence[VAE]) -> list[VAE]:
     """The models of a detector; several must be plain VAEs of data of one shape."""
+    if is_own(model):
+        check_own(model)
+        return [model]
     if isinstance(model, VAE):
         return [model]
-    expected = "expected a VAE, or a list of VAEs, one for each normal class"
+    expected = f"{EXPECTED}, {METHODS}"
     if not isinstance(model, (list, tuple)) or not model:
         raise ValueError(f"model is a {type(model).__name__}; {expected}")
     kinds = {type(one).__name__ for one in model}

@@ -14,6 +14,7 @@ from ..model import VAE
 from . import description
 from .archive import FORMAT, Content
 from .calibration import Calibration
+from .own import NAME, OwnScore, digest
 from .state import State, check_models
 
 if TYPE_CHECKING:
@@ -25,15 +26,16 @@ PLACES = ("calibration/scores", "calibration/classes")
 def content(detector: AnomalyDetector) -> Content:
     """Sizes and numbers of a calibrated detector."""
     score, calibration = detector._score, detector._now.calibration
-    if score.name is None:
+    name = NAME if isinstance(score, OwnScore) else score.name
+    if name is None:
         found = f"score is a {score.label()}, which has no name"
         raise ValueError(f"{found}; give its class one, and define it before you load")
     described = {
         "format": FORMAT,
         "written_by": description.written_by(),
         "models": [description.describe(model) for model in detector._models],
-        "one_model": isinstance(detector.model, VAE),
-        "score": {"name": score.name, "arguments": score.arguments()},
+        "one_model": not detector._listed,
+        "score": {"name": name, "arguments": score.arguments()},
         "fits_score": detector._fits_score,
         "threshold": calibration.thresholds.tolist(),
         "false_alarm_rate": calibration.false_alarm_rate,
@@ -60,10 +62,11 @@ def restore(
     description.check(described)
     models = _models(described["models"], arrays, own)
     name, arguments = described["score"]["name"], described["score"]["arguments"]
-    if name not in scores.SCORES:
-        known = tuple(scores.SCORES)
-        raise ValueError(f"its score is {name!r}, and none of {known}: define its class first")
-    score = scores.SCORES[name](**arguments)
+    known = {**scores.SCORES, NAME: OwnScore}
+    if name not in known:
+        found = f"its score is {name!r}, and none of {tuple(scores.SCORES)}"
+        raise ValueError(f"{found}: define its class first")
+    score = known[name](**arguments)
     detector = kind(models[0] if described["one_model"] else models, score)
     views = detector._now.views
     found, classes = (arrays.pop(place) for place in PLACES)
@@ -83,11 +86,11 @@ def restore(
         one.trace(view)  # do the sizes of what it has learned fit the model's?
     if arrays:
         raise ValueError(f"it has {sorted(arrays)[:5]}, which no detector has")
-    weights = [scores.fingerprint_of(view) for view, _ in views]
+    weights = [digest(view) for view, _ in views]
     calibration = calibration._replace(thresholds=np.array(described["threshold"]))
-    columns = described.get("columns")
-    if columns is not None and (len(columns),) != models[0].data_shape:
-        raise ValueError(f"it names {len(columns)} columns of rows of {models[0].data_shape}")
+    columns, shape = described.get("columns"), models[0].form().data_shape
+    if columns is not None and (len(columns),) != shape:
+        raise ValueError(f"it names {len(columns)} columns of rows of {shape}")
     detector._now = State(views, weights, calibration, None if columns is None else tuple(columns))
     detector._fits_score = bool(score.learned) and described["fits_score"]
     return detector
