@@ -10,7 +10,7 @@ MISSING = "missing"  # the category of a missing value
 NUMBERS = ("integer", "floating", "mixed-integer-float", "decimal", "boolean")  # pandas' own words
 TEXTS = ("string", "empty")
 DATES = ("datetime64", "datetime", "date", "timedelta64", "timedelta", "time", "period")
-FEWEST_NAMES = 10  # rows, from which on texts that are all different are names
+FEWEST_NAMES = 10  # rows, from which on what is all different may be a row's name
 FINEST = 16  # steps of float32 that the deviation of a column must have
 
 
@@ -61,6 +61,15 @@ def check_numbers(values, name: str) -> None:
     if 0 < values.std(ddof=0) < FINEST * step:
         told = f"column {name!r} has values near {values.mean():.10g} that differ by little"
         raise ValueError(f"{told}, which float32 rounds away; expected them less their mean")
+
+
+def check_is_no_row_number(column, name: str) -> None:
+    """Whole numbers, each once and without a gap, tell where a row stood and nothing about it."""
+    if pandas().api.types.is_integer_dtype(column.dtype) and column.notna().all():
+        low, high, n = column.min(), column.max(), len(column)
+        if n >= FEWEST_NAMES and high - low == n - 1 and column.is_unique:
+            told = f"column {name!r} numbers the rows, {low} to {high}, each once"
+            raise ValueError(f"{told}; expected a measurement: leave it out (drop)")
 
 
 def check_categories(texts, name: str, most: int) -> None:

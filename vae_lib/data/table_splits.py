@@ -10,7 +10,7 @@ from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit
 
 from ..checks import check_seed
 from ..frames import in_order, listed, names_of, pandas
-from .cells import FEWEST_NAMES
+from .cells import check_is_no_row_number
 from .splits import Labelled, Split
 from .table_files import table_of
 from .tables import TableEncoder
@@ -83,7 +83,7 @@ def from_table(
     )
 
     for name in rows.columns:
-        _check_is_no_row_number(rows[name], name)
+        check_is_no_row_number(rows[name], name)
     if time is not None:
         parts = _by_time(_times(column["time"], time), shares)
     else:
@@ -102,7 +102,8 @@ def from_table(
         calibration_classes=np.zeros(len(calibrate), int),
     )
     if flags.any() and not split.test.is_anomaly.any():
-        told = f"the test part has none of the {flags.sum()} anomalies: {groups or time!r} has them"
+        by = groups or time or "the draw"
+        told = f"the test part has none of the {flags.sum()} anomalies: {by!r} has them"
         warnings.warn(f"{told} in other parts; `evaluate` needs some", stacklevel=2)
     encoder = TableEncoder().fit(split.train)
     for part in (split.calibration, split.validation.images, split.test.images):
@@ -112,15 +113,6 @@ def from_table(
 
 def _labelled(rows, flags: np.ndarray, part: np.ndarray) -> Labelled:
     return Labelled(rows.iloc[part], flags[part], flags[part].astype(int))
-
-
-def _check_is_no_row_number(column, name: str) -> None:
-    """Whole numbers, each once and without a gap, tell where a row stood and nothing about it."""
-    if pandas().api.types.is_integer_dtype(column.dtype) and column.notna().all():
-        low, high, n = column.min(), column.max(), len(column)
-        if n >= FEWEST_NAMES and high - low == n - 1 and column.is_unique:
-            told = f"column {name!r} numbers the rows, {low} to {high}, each once"
-            raise ValueError(f"{told}; expected a measurement: leave it out (drop)")
 
 
 def _flags(labels, anomaly, n: int) -> np.ndarray:
