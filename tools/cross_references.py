@@ -8,6 +8,7 @@ Kingma and Welling (2014), becomes a link to its entry in `chapters/references.m
 
 from __future__ import annotations
 
+import calendar
 import inspect
 import re
 import sys
@@ -26,8 +27,10 @@ NUMBER = re.compile(r"\((\d{1,2})\.(\d{1,2})\)")
 REFERENCES = "chapters/references"
 WORK = re.compile(r"^## (((?:Le )?[\w-]+).*\((\d{4})\))$", re.MULTILINE)
 NAME = r"(?:Le\s)?[A-Z][\w-]+"
+MONTH = "|".join(calendar.month_name[1:])  # "May 2024" is a date
 CITATION = re.compile(
-    rf"\b({NAME})(?:\s+et\s+al\.|(?:,\s+{NAME})*,?\s+and\s+{NAME})?,?\s+\(?(\d{{4}})\)?"
+    rf"\b(?!(?:{MONTH})\b)({NAME})"
+    rf"(?:\s+et\s+al\.|(?:,\s+{NAME})*,?\s+and\s+{NAME})?,?\s+\(?(\d{{4}})\)?"
 )
 INSTANCES = {"vae": "VAE", "detector": "AnomalyDetector", "split": "Split"}  # names of the chapters
 UNLINKED = (nodes.literal, nodes.math, nodes.reference, nodes.title, nodes.literal_block)

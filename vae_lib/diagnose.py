@@ -108,7 +108,7 @@ class Diagnosis:
             f"<tr><th>{html.escape(word)}</th><td>{html.escape(text)}</td></tr>"
             for word, text in self.rows()
         )
-        return f"<table>{''.join(cells)}</table>"
+        return f'<table class="dataframe">{"".join(cells)}</table>'  # a class themes know
 
 
 def diagnose(

@@ -117,6 +117,10 @@ def test_a_name_of_two_words_is_cited_whole() -> None:
     assert WORK.findall("## Le Lan and Dinh (2021)")[0][1:] == cited.group(1, 2)
 
 
+def test_a_month_is_no_author() -> None:
+    assert CITATION.search("version 3.6.7 (October 2026), and May 2024") is None
+
+
 def links_to_entries(site: Path) -> set[str]:
     pages = [*site.glob("chapters/*.html"), *site.glob("api/*.html")]
     return {

@@ -348,7 +348,7 @@ def test_the_report_reads_well(train, bumps):
     assert "chapter 5" in repr(report)
     assert repr(PPCA().diagnose()).startswith("no findings\n")
     page = PPCA().diagnose(loss=None)._repr_html_()
-    assert page.startswith("<table>") and "<th>not looked at</th>" in page
+    assert page.startswith('<table class="dataframe">') and "<th>not looked at</th>" in page
     assert "(x, decoded, mean, log_var)" in page
 
 
