@@ -72,6 +72,18 @@ def test_an_equation_has_an_anchor(site: Path, equation) -> None:
     assert html.count(f'id="equation-{chapter}-{number}"') == 1
 
 
+@pytest.mark.parametrize("name", ["AnomalyDetector", "ConditionalVAE", "MixtureVAE", "VAE"])
+def test_a_class_named_in_a_text_leads_to_its_entry(site: Path, name: str) -> None:
+    """Also one that its package re-exports, which the reference knows by two names."""
+    named = [
+        code
+        for page in sorted((site / "chapters").glob("[0-9]*.html"))
+        for code in soup(page).select("article p code, article li code")
+        if code.get_text() == name
+    ]
+    assert named and all(code.find_parent("a") for code in named)
+
+
 def test_every_public_name_has_an_entry(site: Path) -> None:
     import vae_lib
 
