@@ -224,7 +224,7 @@ def test_a_map_pairs_a_change_with_the_defaults(arguments, small_map):
         assert list(of) == ["defaults", "latents 2"] and of["defaults"] != of["latents 2"]
         for values in of["defaults"].values():
             assert np.shape(values) == (arguments.seeds, 2)
-    assert np.mean(found["one_class"]["defaults"]["auroc_relative"]) > 0.9
+    assert np.mean(found["one_class"]["defaults"]["auroc_fusion"]) > 0.9
     # trained in the order of changes, protocols, seeds, classes
     half = len(small_map) // 2
     for (x, *seed, latents), (same, *of, fewer) in zip(
@@ -277,7 +277,7 @@ def test_a_map_of_tables(folder, small_map, monkeypatch):
 def test_a_map_needs_its_tables_and_enough_examples(folder, arguments, complains, tmp_path):
     complains(lambda: settings.run(folder), "none of the tables", *settings.TABLES)
     arguments.data = str(tmp_path / "corners.npz")
-    complains(lambda: settings.run(arguments), "24 normal training examples", "720 or more")
+    complains(lambda: settings.run(arguments), "24 normal training examples", "480 or more")
 
 
 def test_an_interrupted_run_goes_on_where_it_was(arguments, monkeypatch):
