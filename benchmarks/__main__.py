@@ -34,6 +34,8 @@ def main() -> None:
     ood.add_argument("--other", required=True, help="the other data set, an .npz")
     both = commands.add_parser("combination", help="scores of one model, and ways to combine them")
     parts = commands.add_parser("ablation", help="one change of a setting at a time")
+    settings = commands.add_parser("settings", help="a map: each setting, its ELBO and its AUROC")
+    settings.add_argument("--data", required=True, help="an .npz of images, or a folder of tables")
     peers = commands.add_parser("peers", help="scikit-learn's and PyOD's detectors, same splits")
     for command in (peers, both):
         protocols = ("one_class", "leave_one_out")
@@ -45,7 +47,8 @@ def main() -> None:
     explain.add_argument("--data", required=True, help="a folder of .npz files of X and y")
     for command in (peers, tables):
         command.add_argument("--detectors", nargs="+", help="not all of them")
-    for command in (one, many, ood, peers, both, tables, explain):
+    seeded = (one, many, ood, peers, both, tables, explain, settings)
+    for command in seeded:
         command.add_argument("--seeds", type=int, default=1 if command is peers else 3)
     for name in ("glyphs", "pictures"):
         drawn = commands.add_parser(name, help=f"make the {name} that settings were chosen on")
@@ -59,12 +62,12 @@ def main() -> None:
     confirm.add_argument("--keel", default=".work/keel", help="the folder of `keel`")
     confirm.add_argument("--threads", type=int, default=1)
     confirm.add_argument("--changed", nargs="+", default=[], help="scores changed on purpose")
-    for command in (density, one, many, ood, parts, peers, both, tables, confirm, explain):
+    for command in (density, parts, confirm, *seeded):
         command.add_argument("--work", default=".work/benchmarks", help="where progress is kept")
     of_images = (density, speed, scoring, memory, one, many, ood, parts, peers, both)
     for command in of_images:
         command.add_argument("--data", required=True, help="an .npz in Keras's layout")
-    for command in (*of_images, tables, explain):
+    for command in (*of_images, tables, explain, settings):
         command.add_argument("--threads", type=int, default=2)
     for name, command in commands.choices.items():
         if name not in ("glyphs", "pictures", "keel"):

@@ -79,7 +79,8 @@ def train(x: np.ndarray, epochs: int, batch: int, seed: int, **changes) -> VAE:
     keras.utils.set_random_seed(seed)
     settings = SETTINGS | changes
     rate, sigma = settings.pop("rate"), settings.pop("sigma")
-    vae = VAE(likelihood=Gaussian(sigma), data_shape=x.shape[1:], **settings)
+    settings = {"likelihood": Gaussian(sigma)} | settings
+    vae = VAE(data_shape=x.shape[1:], **settings)
     steps = epochs * -(-len(x) // batch)
     schedule = keras.optimizers.schedules.CosineDecay(rate, steps, alpha=0.01)
     vae.compile(optimizer=keras.optimizers.Adam(schedule))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from PIL import Image
 
-from vae_lib import VAE, AnomalyDetector, data, plots
+from vae_lib import VAE, AnomalyDetector, Stream, data, plots, scores
 
 plots.use_style()
 
@@ -36,10 +37,11 @@ def save_stills(folder: Path, detector: AnomalyDetector, split: data.Split) -> N
     for ax in axes.flat:
         ax.set(xticks=[], yticks=[])
     save(fig, folder / "score.png")
-    scores = detector.score(split.test.images)
-    fig = plots.score_histogram(scores, split.test.is_anomaly, detector.threshold)
+    found = detector.score(split.test.images)
+    fig = plots.score_histogram(found, split.test.is_anomaly, detector.threshold)
     fig.set_size_inches(5, 2.6)
     save(fig, folder / "threshold.png")
+    save_stream(folder)
 
 
 def save_map(folder: Path, vae: VAE, digits: data.Dataset, reach: float, tiles: int = 8) -> None:
@@ -56,6 +58,48 @@ def save_map(folder: Path, vae: VAE, digits: data.Dataset, reach: float, tiles: 
     right.imshow(decoded.transpose(0, 2, 1, 3).reshape(tiles * 28, tiles * 28))
     right.axis("off")
     save(fig, folder / "latent.png")
+
+
+@dataclasses.dataclass(eq=False)
+class Itself(scores.Score):
+    """An item of one number is its own score: no model has a say."""
+
+    name = "itself"
+
+    def terms(self, vae: VAE, x):
+        return x[:, 0]
+
+
+def save_stream(folder: Path, shown: int = 600) -> None:
+    """`stream.png`: scores that rise, a fixed and an online threshold, and the alarms of both."""
+    draw = np.random.RandomState(1).randn
+    vae = VAE(1, "gaussian", (1,), "dense", hidden=(1,))
+    detector = AnomalyDetector(vae, Itself()).calibrate(draw(199, 1).astype("float32"), 0.05)
+    line = Stream(detector)
+    rise = np.interp(np.arange(1000), [300, 800], [0, 2])
+    past = np.resize(detector.calibration_scores, line.memory)
+    cuts, online = [], []
+    for score in (rise + draw(1000)).astype("float32"):
+        largest = int(line.level * (line.memory + 1))  # an alarm is among so many
+        cuts.append(np.sort(past[-line.memory :])[-largest] if largest > 0 else np.nan)
+        online.append(line.push(np.array([score])).alarms[0])
+        past = np.append(past, score)
+    fig, (top, *strips) = plt.subplots(
+        3, 1, figsize=(5, 3), sharex=True, height_ratios=(8, 1, 1), layout="constrained"
+    )
+    at, late = np.arange(1001 - shown, 1001), slice(-shown, None)
+    top.plot(at, past[late], ".", ms=3, alpha=0.6, color=plots.NORMAL)
+    top.plot(at, cuts[late], color=plots.PALETTE[4], label="online threshold")
+    top.axhline(detector.threshold, ls="--", color="black", label="fixed threshold")
+    top.legend(ncols=2, loc="upper left", fontsize=8)
+    top.set(ylabel="score", ylim=(-3.5, 7))
+    fixed = past[late] > detector.threshold
+    for ax, alarms, name in zip(strips, (fixed, online[late]), ("fixed", "online"), strict=True):
+        ax.vlines(at[alarms], 0, 1, color=plots.ANOMALY, lw=1)
+        ax.set(yticks=[])
+        ax.set_ylabel(name, rotation=0, ha="right", va="center")
+    strips[-1].set_xlabel("item; below the scores, the alarms of each threshold")
+    save(fig, folder / "stream.png")
 
 
 def save(fig: plt.Figure, path: Path) -> None:

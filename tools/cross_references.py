@@ -8,9 +8,8 @@ Kingma and Welling (2014), becomes a link to its entry in `chapters/references.m
 
 from __future__ import annotations
 
-import inspect
+import calendar
 import re
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,15 +18,16 @@ from sphinx.application import Sphinx
 from sphinx.util.nodes import make_refnode
 
 from mathematics import TAG, anchor
-from set_repository import declared
 
 CODE = re.compile(r"([A-Za-z_][\w.]*)(?:\(.*\))?")
 NUMBER = re.compile(r"\((\d{1,2})\.(\d{1,2})\)")
 REFERENCES = "chapters/references"
 WORK = re.compile(r"^## (((?:Le )?[\w-]+).*\((\d{4})\))$", re.MULTILINE)
 NAME = r"(?:Le\s)?[A-Z][\w-]+"
+MONTH = "|".join(calendar.month_name[1:])  # "May 2024" is a date
 CITATION = re.compile(
-    rf"\b({NAME})(?:\s+et\s+al\.|(?:,\s+{NAME})*,?\s+and\s+{NAME})?,?\s+\(?(\d{{4}})\)?"
+    rf"\b(?!(?:{MONTH})\b)({NAME})"
+    rf"(?:\s+et\s+al\.|(?:,\s+{NAME})*,?\s+and\s+{NAME})?,?\s+\(?(\d{{4}})\)?"
 )
 INSTANCES = {"vae": "VAE", "detector": "AnomalyDetector", "split": "Split"}  # names of the chapters
 UNLINKED = (nodes.literal, nodes.math, nodes.reference, nodes.title, nodes.literal_block)
@@ -40,7 +40,11 @@ def find(name: str, objects: dict) -> str | None:
         return None  # `score` or `mean` is a variable more often than a function
     first = INSTANCES.get(first, first)
     ending = f".{first}{dot}{rest}"
-    found = [full for full in objects if full.startswith("vae_lib.") and full.endswith(ending)]
+    found = [
+        full  # a class that its package re-exports stands there once more, as an alias
+        for full, place in objects.items()
+        if full.startswith("vae_lib.") and full.endswith(ending) and not place.aliased
+    ]
     return found[0] if len(found) == 1 else None
 
 
@@ -107,42 +111,7 @@ def link(app: Sphinx, doctree: nodes.document, page: str) -> None:
     link_texts(app, doctree, page)
 
 
-def skip_field(
-    app: Sphinx, what: str, name: str, member: object, skip: bool, options
-) -> bool | None:
-    """A field of a named tuple says no more than its number."""
-    return True if str(getattr(member, "__doc__", "")).startswith("Alias for field") else None
-
-
-def source(domain: str, info: dict[str, str]) -> str | None:
-    """Where the repository shows the source of an object."""
-    thing = sys.modules.get(info["module"])
-    for part in info["fullname"].split("."):
-        thing = inspect.unwrap(getattr(thing, part, None))
-    thing = getattr(thing, "fget", thing)
-    try:
-        lines, first = inspect.getsourcelines(thing)
-        file = inspect.getsourcefile(thing)
-    except (TypeError, OSError):
-        return None  # a value has no source of its own
-    _, _, path = file.replace("\\", "/").rpartition("/vae_lib/")
-    where = f"https://github.com/{declared()}/blob/main/vae_lib/{path}"
-    return f"{where}#L{first}-L{first + len(lines) - 1}"
-
-
-def plain_signs(
-    app: Sphinx, what: str, name: str, thing: object, options, lines: list[str]
-) -> None:
-    """In a docstring |x| is no reference, and neither `**` nor (n, *shape) starts an emphasis."""
-    for number, line in enumerate(lines):
-        line = line.replace("|", r"\|").replace("**", r"\*\*")
-        lines[number] = re.sub(r"(?<![\\*])\*(\w+)\b(?!\*)", r"\*\1", line)
-
-
 def setup(app: Sphinx) -> dict[str, bool]:
-    app.connect("config-inited", lambda _, config: setattr(config, "linkcode_resolve", source))
-    app.connect("autodoc-process-docstring", plain_signs, priority=400)  # before napoleon
-    app.connect("autodoc-skip-member", skip_field)
     app.connect("doctree-read", note_equations)
     app.connect("doctree-resolved", link)
     return {"parallel_read_safe": False, "parallel_write_safe": True}

@@ -42,6 +42,13 @@ FIGURES = {
         "Histogram of test scores. Blue eights form a narrow peak on the left, hatched orange "
         "other digits a wide hill on the right, and a dashed threshold stands between them.",
     ),
+    "stream": Parts(
+        ("stream.js",),
+        "let a stream drift and compare a fixed threshold with an online one",
+        "Scores of a stream rise past a dashed fixed threshold, while a second, online threshold "
+        "rises with them. Below, the fixed one's alarms are soon a solid bar, the online one's "
+        "stay single lines.",
+    ),
 }
 
 
@@ -67,7 +74,7 @@ class LiveFigure:
 
 
 def show(figure: str) -> LiveFigure:
-    """A live figure, to be the last line of a cell: "latent", "score" or "threshold".
+    """A live figure, to be the last line of a cell: "latent", "score", "stream" or "threshold".
 
     Raises:
         ValueError: another name.

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .checks import check_count, plain_array
+from .checks import check_count, is_real, plain_array
 
 GAPS = ("refuse", "cut")
 POINT_SCORES = ("mean", "max", "last")
@@ -128,6 +128,32 @@ def block_maxima(scores: np.ndarray, block: int) -> np.ndarray:
     if not np.isfinite(scores).all():
         raise ValueError("scores has NaN or infinite values; expected finite numbers")
     return scores[: len(scores) // block * block].reshape(-1, block).max(axis=1)
+
+
+def z_normalise(values: np.ndarray, floor: float) -> np.ndarray:
+    """Windows (n, length, channels), each channel of each brought to mean 0 and deviation 1.
+
+    What is left is shape. Level and amplitude are thrown away, so an anomaly in one of them can no
+    longer be found: it is for series in which both wander and mean nothing. A deviation below
+    `floor`, in the series' own unit, is taken for `floor`: otherwise a window in which nothing
+    happens would become noise as large as any signal. About the noise of the sensor is right.
+
+    A `Stream` cuts its windows by itself, so its detector has to be one of unscaled windows.
+
+    Raises a ValueError for values of another shape, NaN and infinite ones, and a floor that is not
+    above 0.
+    """
+    values = plain_array(values, "values")
+    if values.ndim != 3 or 0 in values.shape or values.dtype.kind not in "fiu":
+        found = f"values has shape {values.shape} and dtype {values.dtype}"
+        raise ValueError(f"{found}; expected numbers (n, length, channels)")
+    if not np.isfinite(values).all():
+        raise ValueError("values has NaN or infinite values; expected finite numbers")
+    if not (is_real(floor) and 0 < floor < np.inf):
+        raise ValueError(f"floor is {floor!r}; expected a number above 0")
+    x = values.astype("float64")
+    x -= x.mean(axis=1, keepdims=True)
+    return (x / np.maximum(x.std(axis=1, keepdims=True), floor)).astype("float32")
 
 
 def as_series(series: np.ndarray, name: str = "series") -> np.ndarray:

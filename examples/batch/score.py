@@ -7,12 +7,15 @@ A shard is an .npz, a CSV or a Parquet file. Each worker loads the detector once
 loses what it was about, and Dask gives its shards to others, the finished ones too, since their
 results were in its memory. So it is the file that says whether a shard is done: it is written under
 a temporary name and renamed when it is whole, and a shard whose file is there is not scored again.
-With a cluster, shards, OUT and the detector must lie where all its machines see them.
+OUT is of one detector, whose digest lies in it; nobody looks whether a scored shard has changed
+since. With a cluster, shards, OUT and the detector must lie where all its machines see them.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import hashlib
 import json
 import os
 import sys
@@ -47,9 +50,12 @@ def score_shard(shard: str, out: str, detector=None, pause: float = 0.0) -> tupl
     target = Path(out) / f"{Path(shard).stem}.csv"
     if not target.exists():
         detector = get_worker().detector if detector is None else detector
-        source, rows = inputs.read(shard, cli.shape_of(detector)), []
-        for part in source.parts:
-            rows += zip(part.names, *cli.scored(detector, part.items), strict=True)
+        try:
+            source, rows = inputs.read(shard, cli.shape_of(detector)), []
+            for part in source.parts:
+                rows += zip(part.names, *cli.scored(detector, part.items), strict=True)
+        except ValueError as error:
+            raise ValueError(f"{Path(shard).name}: {error}") from error
         time.sleep(pause)
         output.write(str(target), (source.kind, *cli.SCORES), rows)
     with target.open(encoding="utf-8") as file:
@@ -71,6 +77,14 @@ def by_workers(client: Client, shards: list[str], options: argparse.Namespace) -
     more = {"out": options.out, "pause": options.pause}
     futures = client.map(score_shard, shards, **more, pure=False, retries=3)
     return (future.result() for future in as_completed(futures))
+
+
+def check_detector(path: str, out: Path) -> None:
+    """Raise a ValueError if `out` holds scores of another detector than that of `path`."""
+    digest, note = hashlib.sha256(Path(path).read_bytes()).hexdigest(), out / ".detector"
+    if note.exists() and note.read_text(encoding="utf-8") != digest:
+        raise ValueError(f"{str(out)!r} holds scores of another detector; expected a new folder")
+    note.write_text(digest, encoding="utf-8")
 
 
 def collected(results: Iterable, count: int) -> dict:
@@ -100,24 +114,33 @@ def main() -> None:
     options.out = str(Path(options.out).resolve())
     options.detector = str(Path(options.detector).resolve())
     Path(options.out).mkdir(parents=True, exist_ok=True)
-    files = sorted(f for f in Path(options.shards).resolve().iterdir() if f.suffix in SUFFIXES)
+    inside = Path(options.shards).resolve().iterdir()
+    files = sorted(file for file in inside if file.suffix.lower() in SUFFIXES)
     if not files:
         parser.error(f"{options.shards!r} has no shard; expected files {SUFFIXES}")
     if len({file.stem for file in files}) < len(files):
         parser.error(f"{options.shards!r} has two shards of one name; their scores would be one")
-    shards = [str(file) for file in files]
-    if options.scheduler is None and options.workers == 0:
-        found = collected(in_this_process(shards, options), len(shards))
-    elif options.scheduler is None:
-        size = {"n_workers": options.workers, "threads_per_worker": 1, "dashboard_address": None}
-        with LocalCluster(**size) as cluster, Client(cluster) as client:
-            found = collected(by_workers(client, shards, options), len(shards))
-    else:
-        with Client(options.scheduler) as client:
-            found = collected(by_workers(client, shards, options), len(shards))
+    try:
+        check_detector(options.detector, Path(options.out))
+        found = scores_of([str(file) for file in files], options)
+    except (ValueError, OSError) as error:  # what is wrong with a shard, or with the detector
+        sys.exit(f"score.py: {error}")
     for left in Path(options.out).glob(".*.part"):  # of those that were killed
         left.unlink()
     print(json.dumps(found), flush=True)
+
+
+def scores_of(shards: list[str], options: argparse.Namespace) -> dict:
+    """Score them here, on workers of this machine, or on a cluster; see `collected`."""
+    if options.scheduler is None and options.workers == 0:
+        return collected(in_this_process(shards, options), len(shards))
+    with contextlib.ExitStack() as stack:
+        at = options.scheduler
+        if at is None:
+            size = {"n_workers": options.workers, "threads_per_worker": 1}
+            at = stack.enter_context(LocalCluster(**size, dashboard_address=None))
+        client = stack.enter_context(Client(at))
+        return collected(by_workers(client, shards, options), len(shards))
 
 
 if __name__ == "__main__":

@@ -44,7 +44,8 @@ def summary(process) -> dict:
 
 def assert_all_there(out: Path, detector_file: Path) -> None:
     """A file a shard, a line a row, and the scores of one process, to the bit."""
-    assert sorted(p.name for p in out.iterdir()) == [f"shard{i:02d}.csv" for i in range(SHARDS)]
+    names = [f"shard{i:02d}.csv" for i in range(SHARDS)]
+    assert sorted(p.name for p in out.iterdir()) == [".detector", *names]
     detector = AnomalyDetector.load(detector_file)
     for i in range(SHARDS):
         found = lines(out / f"shard{i:02d}.csv")
@@ -107,6 +108,22 @@ def test_tables_in_parquet(start, tmp_path):
         float(line["score"]) for i in range(3) for line in lines(tmp_path / "out" / f"{i}.csv")
     ]
     np.testing.assert_allclose(scores, detector.score_frame(table)["score"], rtol=1e-6)
+
+
+def test_wrong_shards_and_another_detector(start, tmp_path, detector_file):
+    """Told by a sentence and a status; what is there stays as it is."""
+    (tmp_path / "shards").mkdir()
+    np.savez(tmp_path / "shards" / "bad.npz", images=np.zeros((3, 9, 9, 1), "uint8"))
+    arguments = ["score.py", str(tmp_path / "shards"), str(tmp_path / "out"), "--workers"]
+    for workers in ("0", "1"):
+        process = start(HERE, *arguments, workers, "--detector", str(detector_file))
+        out, _ = process.communicate(timeout=120)
+        assert process.returncode == 1 and "score.py: bad.npz: " in out and "(3, 9, 9, 1)" in out
+        assert not list(tmp_path.glob("out/*.csv")) and ("Traceback" in out) == (workers == "1")
+    (tmp_path / "other.detector").write_bytes(detector_file.read_bytes() + b" ")
+    process = start(HERE, *arguments, "0", "--detector", str(tmp_path / "other.detector"))
+    out, _ = process.communicate(timeout=120)
+    assert process.returncode == 1 and "scores of another detector" in out
 
 
 def test_no_shard_and_two_of_one_name(start, tmp_path, detector_file):

@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import io
-import json
 import math
 import os
-import tempfile
 import threading
 import time
 from contextlib import asynccontextmanager
@@ -20,12 +17,12 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is imported
 
+import items
 import numpy as np
 from fastapi import FastAPI, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import HTTPException
 from fastapi.responses import JSONResponse, Response
-from PIL import Image
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
     CollectorRegistry,
@@ -34,12 +31,11 @@ from prometheus_client import (
     generate_latest,
     multiprocess,
 )
+from starlette.requests import ClientDisconnect
 
 import vae_lib
-from vae_lib import AnomalyDetector, data
-from vae_lib.command.cli import scored, shape_of
+from vae_lib.command.cli import facts, load, scored, shape_of
 
-PICTURES = {"image/png": ".png", "image/jpeg": ".jpg"}
 SLOWEST = 10.0  # seconds that a request's body may take to arrive
 
 REQUESTS = Counter("detector_requests_total", "Requests to /score", ["status"])
@@ -56,11 +52,13 @@ class Refused(Exception):
 
 
 class Bucket:
-    """Lets `rate` requests a second pass, and as many at once after a quiet second."""
+    """Lets `rate` requests a second pass, and as many at once (one at least) after a quiet time."""
 
     def __init__(self, rate: float):
-        self.rate, self.tokens, self.last = rate, rate, time.monotonic()
-        self.lock = threading.Lock()
+        if not 0 <= rate < math.inf:
+            raise ValueError(f"RATE is {rate}; expected a number of at least 0")
+        self.rate, self.most, self.last = rate, max(rate, 1.0), time.monotonic()
+        self.tokens, self.lock = self.most, threading.Lock()
 
     def take(self) -> None:
         """Raises `Refused` when it is empty."""
@@ -68,7 +66,7 @@ class Bucket:
             return
         with self.lock:
             now = time.monotonic()
-            self.tokens = min(self.rate, self.tokens + (now - self.last) * self.rate)
+            self.tokens = min(self.most, self.tokens + (now - self.last) * self.rate)
             self.last = now
             if self.tokens < 1:
                 wait = math.ceil((1 - self.tokens) / self.rate)
@@ -82,12 +80,13 @@ class Bucket:
 async def lifespan(app: FastAPI):
     """Load the detector once a process, and score once, so that the first request is as quick."""
     path = Path(os.environ["DETECTOR"])
-    app.state.detector = AnomalyDetector.load(path)
+    app.state.detector = load(str(path))
     app.state.digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
     app.state.bucket = Bucket(float(os.environ.get("RATE", "0")))
     app.state.max_bytes = int(os.environ.get("MAX_BYTES", "1000000"))
     app.state.max_items = int(os.environ.get("MAX_ITEMS", "64"))
-    app.state.detector.predict(np.zeros((1, *shape_of(app.state.detector)), "float32"))
+    if items.columns_of(app.state.detector) is None:
+        scored(app.state.detector, np.zeros((1, *shape_of(app.state.detector)), "float32"))
     app.state.ready = True
     yield
     app.state.ready = False
@@ -115,13 +114,14 @@ async def score(request: Request) -> dict:
     """Score, p-value and decision of a PNG or JPEG, or of {"items": [...]} in JSON."""
     app.state.bucket.take()
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind not in (*PICTURES, "application/json"):
-        expected = f"expected one of {(*PICTURES, 'application/json')}"
-        raise Refused(415, f"Content-Type is {kind!r}; {expected}")
+    if kind not in items.KINDS:
+        raise Refused(415, f"Content-Type is {kind[:80]!r}; expected one of {items.KINDS}")
     try:
         body = await asyncio.wait_for(_body(request), SLOWEST)
     except asyncio.TimeoutError:
         raise Refused(408, f"the body took longer than {SLOWEST:g} s") from None
+    except ClientDisconnect:
+        raise Refused(400, "the client went away in the middle of the body") from None
     start = time.perf_counter()
     try:
         results = await run_in_threadpool(_scored, kind, body)
@@ -143,13 +143,8 @@ async def health() -> dict:
 @app.get("/version")
 async def version() -> dict:
     """What scores here: log it beside each decision."""
-    it = app.state.detector
-    own = {"score": it._score.name, "false_alarm_rate": it.false_alarm_rate, "method": it.method}
-    return {
-        "vae_lib": vae_lib.__version__,
-        "detector": app.state.digest,
-        "shape": shape_of(app.state.detector),
-    } | own
+    own = {"vae_lib": vae_lib.__version__, "detector": app.state.digest}
+    return own | facts(app.state.detector)
 
 
 @app.get("/metrics")
@@ -175,53 +170,10 @@ async def _body(request: Request) -> bytes:
 
 
 def _scored(kind: str, body: bytes) -> list[dict]:
-    items = _picture(kind, body) if kind in PICTURES else _items(body)
-    found = []
-    for value, p_value, is_anomaly in zip(*scored(app.state.detector, items), strict=True):
+    detector, found = app.state.detector, []
+    given = items.read(kind, body, detector, app.state.max_items)
+    for value, p_value, is_anomaly in zip(*scored(detector, given), strict=True):
         found.append({"score": value, "p_value": p_value, "is_anomaly": bool(is_anomaly)})
         ITEMS.labels("anomaly" if is_anomaly else "normal").inc()
         P_VALUES.observe(p_value)
     return found
-
-
-def _picture(kind: str, body: bytes) -> np.ndarray:
-    if len(shape := shape_of(app.state.detector)) != 3:
-        raise ValueError(f"a picture came; expected JSON with items of shape {shape}")
-    size = _size(body)  # before its pixels take memory
-    if size not in (None, shape[:2]):
-        found = f"the picture is {size[0]} pixels high and {size[1]} wide"
-        raise ValueError(f"{found}; expected {shape[0]} and {shape[1]}")
-    with tempfile.NamedTemporaryFile(suffix=PICTURES[kind]) as file:
-        file.write(body)
-        file.flush()
-        try:
-            return data.read_images([file.name], channels=shape[-1])
-        except ValueError as error:  # no word of where it lay
-            raise ValueError(str(error).replace(file.name, "picture")) from None
-
-
-def _size(body: bytes) -> tuple[int, int] | None:
-    """Height and width by the picture's head, if it has one; `read_images` says what it has."""
-    try:
-        with Image.open(io.BytesIO(body), formats=("PNG", "JPEG")) as picture:
-            return picture.height, picture.width
-    except Exception:  # what is no picture fails in many ways
-        return None
-
-
-def _items(body: bytes) -> np.ndarray:
-    try:
-        given = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"the body is no JSON: {error}") from None
-    if not isinstance(given, dict) or not isinstance(given.get("items"), list):
-        raise ValueError('the body has no list of "items"; expected {"items": [...]}')
-    if len(given["items"]) > app.state.max_items:
-        raise ValueError(f"items has {len(given['items'])}; expected {app.state.max_items} at most")
-    try:
-        items = np.asarray(given["items"])
-    except ValueError:
-        raise ValueError("items has rows of unequal lengths; expected one shape") from None
-    if items.dtype.kind not in "fi":
-        raise ValueError(f"items has dtype {items.dtype}; expected numbers")
-    return items.astype("float32")

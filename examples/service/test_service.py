@@ -13,10 +13,11 @@ from pathlib import Path
 
 import httpx
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
-from vae_lib import AnomalyDetector, data
+from vae_lib import AnomalyDetector, VAEDetector, data
 
 HERE = Path(__file__).parent
 PNG, JSON = "image/png", "application/json"
@@ -51,9 +52,8 @@ def serve(start, detector_file, tmp_path):
             HERE,
             *command.split(),
             "--timeout-graceful-shutdown=10",
-            DETECTOR=str(detector_file),
-            PROMETHEUS_MULTIPROC_DIR=str(metrics),
-            **environment,
+            **{"DETECTOR": str(detector_file), "PROMETHEUS_MULTIPROC_DIR": str(metrics)}
+            | environment,
         )
         client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60)
         clients.append(client)
@@ -130,6 +130,9 @@ def test_answers_and_refusals(serve, pictures, detector_file):
             "image/jpeg", ""
         ).replace("image/png", "").replace("application/json", ""), (name, sentence)
         assert "Traceback" not in answer.text and len(answer.text) < 600, name
+    with socket.create_connection((client.base_url.host, client.base_url.port)) as half:
+        head = b"POST /score HTTP/1.1\r\nHost: a\r\nContent-Type: image/png\r\n"
+        half.sendall(head + b"Content-Length: 99\r\n\r\nhalf")  # and goes away
     assert client.get("/score").status_code == 405
     assert client.get("/nothing").status_code == 404
     assert client.get("/health").json() == {"status": "ok"}
@@ -139,12 +142,39 @@ def test_answers_and_refusals(serve, pictures, detector_file):
     assert float(values['detector_requests_total{status="200"}']) == 41
     refused = sum(status == 422 for _, _, status, _ in BAD.values())
     assert float(values['detector_requests_total{status="422"}']) == refused
+    assert 'detector_requests_total{status="500"}' not in values
     anomalies = float(values['detector_items_total{decision="anomaly"}'])
     assert anomalies == 2 * expected[2].sum()
     assert float(values["detector_seconds_count"]) == 41
 
 
+def test_rows_of_a_table(serve, tmp_path):
+    random = np.random.RandomState(0)
+    table = pd.DataFrame({"load": random.normal(size=90), "kind": np.resize(["a", "b"], 90)})
+    detector = VAEDetector(0.1, epochs=2, hidden=(6,), random_state=0).fit(table)
+    detector.save(tmp_path / "rows.detector")
+    _, client = serve(DETECTOR=str(tmp_path / "rows.detector"))
+    rows = table[:20].to_dict("records")
+    answer = post(client, text([dict(reversed(row.items())) for row in rows]), JSON).json()
+    expected = detector.score_frame(table[:20])
+    for name in ("score", "p_value", "is_anomaly"):
+        found = [result[name] for result in answer["results"]]
+        np.testing.assert_allclose(found, expected[name], rtol=1e-6)
+    assert client.get("/version").json()["kind"] == "VAEDetector"
+    for wrong, word in (
+        ([1.0, 2.0], "load"),
+        ({"load": 1.0}, "kind"),
+        ({"load": [1.0], "kind": "a"}, "'load'"),
+        ({"load": "much", "kind": "a"}, "load"),
+    ):
+        answer = post(client, text([wrong]), JSON)
+        assert answer.status_code == 422 and word in answer.json()["error"], answer.text
+    assert post(client, text([]), JSON).status_code == 422
+
+
 def test_a_rate(serve, pictures):
+    _, slow = serve(RATE="0.5")  # less than one a second, and not none at all
+    assert [post(slow, png(pictures[0])).status_code for _ in range(3)] == [200, 429, 429]
     _, client = serve(RATE="3")
     answers = [post(client, png(pictures[0])) for _ in range(12)]
     refused = [answer for answer in answers if answer.status_code == 429]

@@ -49,6 +49,8 @@ def train(out: Path, epochs: int, batch: int, pause: float) -> None:
     strategy = kind()
     index = strategy.cluster_resolver.task_id if several else 0
     workers = strategy.num_replicas_in_sync  # one replica a worker, on a processor
+    if batch % workers:
+        raise SystemExit(f"batch is {batch}; expected a multiple of {workers} workers")
     own = slice(index * batch // workers, (index + 1) * batch // workers)
     with strategy.scope():
         vae, optimizer = make(), keras.optimizers.Adam(1e-3)
@@ -108,25 +110,25 @@ def restore(variables: list, out: Path) -> int:
 def supervise(options: argparse.Namespace) -> int:
     """Start all workers; when one dies, end the others and start all again. Returns the starts."""
     for start in range(1, options.starts + 1):
-        processes = [
-            _worker(options, i, ports) for ports in [_ports(options.workers)] for i in ports
-        ]
+        ports = _ports(options.workers)
+        processes = [_worker(port, ports) for port in ports]
         print("workers", *(process.pid for process in processes), flush=True)
-        while any(process.poll() is None for process in processes):
-            if any(process.poll() not in (None, 0) for process in processes):
-                break
-            time.sleep(0.1)
-        codes = [process.poll() for process in processes]
-        if codes == [0] * len(processes):
+        try:
+            codes = [None]
+            while None in codes and not any(codes):
+                time.sleep(0.1)
+                codes = [process.poll() for process in processes]
+        finally:  # also when this process is asked to stop
+            for process in processes:
+                process.kill()
+                process.wait()
+        if not any(codes):
             return start
         print(f"a worker ended with {codes}", flush=True)
-        for process in processes:
-            process.kill()
-            process.wait()
     raise SystemExit(f"gave up after {options.starts} starts")
 
 
-def _worker(options: argparse.Namespace, port: int, ports: list[int]) -> subprocess.Popen:
+def _worker(port: int, ports: list[int]) -> subprocess.Popen:
     environment = dict(os.environ)
     if len(ports) > 1:
         task = {"type": "worker", "index": ports.index(port)}
@@ -165,8 +167,11 @@ def main() -> None:
     parser.add_argument("--starts", type=int, default=3, help="of all workers, at most")
     parser.add_argument("--pause", type=float, default=0, help="seconds more an epoch, for trials")
     options = parser.parse_args()
-    if options.batch % options.workers:
-        parser.error(f"batch is {options.batch}; expected a multiple of {options.workers} workers")
+    least = min(options.workers, options.batch, options.epochs, options.starts)
+    if least < 1 or (not options.worker and options.batch % options.workers):
+        found = f"workers, batch, epochs, starts are {options.workers}, {options.batch}, "
+        found += f"{options.epochs}, {options.starts}"
+        parser.error(f"{found}; expected 1 or more each, and batch a multiple of workers")
     options.out.mkdir(parents=True, exist_ok=True)
     if options.worker:
         train(options.out, options.epochs, options.batch, options.pause)

@@ -101,6 +101,12 @@ def test_a_job_ends_keeps_no_token_and_calls_what_exists(job: dict) -> None:
         assert (ROOT / tool).is_file()
 
 
+def test_the_examples_take_ten_minutes_at_most() -> None:
+    steps = yaml.safe_load(SOUND["test.yml"])["jobs"]["examples"]["steps"]
+    (step,) = [step for step in steps if step.get("run") == "make test-examples"]
+    assert step["timeout-minutes"] == 10
+
+
 def test_every_python_of_the_readme_is_tested() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     oldest, newest = map(int, re.search(r"Python 3\.(\d+) to 3\.(\d+)", readme).groups())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import re
 import time
@@ -14,7 +15,7 @@ from bs4 import BeautifulSoup
 from playwright.sync_api import Page, expect
 
 import rebuild
-from vae_lib import data, live, scores, thresholds
+from vae_lib import VAE, AnomalyDetector, Stream, data, live, scores, thresholds
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 UNIT = {"x": 0, "y": 0, "width": 1, "height": 1}  # a box for places in shares of a side
@@ -471,14 +472,106 @@ def test_the_decoded_map_is_drawn(visit, site: Path) -> None:
     assert np.abs(painted - np.asarray(drawn)[0, ..., 0]).max() < 0.01
 
 
+@dataclasses.dataclass(eq=False)
+class Itself(scores.Score):
+    """An item of one number is its own score."""
+
+    name = "itself of a live figure"
+
+    def terms(self, vae, x):
+        return x[:, 0]
+
+
+@pytest.mark.parametrize(("rate", "settings"), [(0.05, {}), (0.2, {"memory": 60, "step": 0.1})])
+def test_the_thresholds_of_the_stream_are_those_of_the_library(visit, site, rate, settings) -> None:
+    """On numbers with ties, which drift up and down again."""
+    page = visit(f"{site.as_uri()}/chapters/try_it.html")
+    draw = np.random.RandomState(0).randn
+    calibration = np.round(draw(199, 1), 1).astype("float32")
+    rise = np.interp(np.arange(2000), [300, 1000, 1500], [0, 3, -1])
+    items = np.round(draw(2000) + rise, 1).astype("float32")[:, None]
+    vae = VAE(1, "gaussian", (1,), "dense", hidden=(1,))
+    detector = AnomalyDetector(vae, Itself()).calibrate(calibration, rate)
+    found = page.evaluate(
+        """([calibration, rate, items, settings]) => {
+          const follow = vaeLive.follow(calibration, rate, ...settings);
+          return items.map(follow).map((o) => [o.pValue, +o.online, +o.fixed, +(o.score > o.cut)]);
+        }""",
+        [calibration[:, 0].tolist(), rate, items[:, 0].tolist(), list(settings.values())],
+    )
+    p_values, online, fixed, above = np.transpose(found)
+    expected = Stream(detector, **settings).push(items)
+    np.testing.assert_allclose(p_values, expected.p_values, rtol=1e-12)
+    np.testing.assert_array_equal(online, expected.alarms)
+    np.testing.assert_array_equal(above, expected.alarms)  # of the threshold as it is drawn
+    np.testing.assert_array_equal(fixed, detector.predict(items))
+    assert 0 < fixed.sum() != online.sum() > 0
+
+
+def shown_rates(stream) -> tuple[int, float, float]:
+    """How many items there were, and the rates of false alarms that the figure shows."""
+    text = stream.locator("svg.course").get_attribute("aria-label").replace("\u00a0", " ")
+    found = re.search(r"(\d+) items.*fixed threshold ([\d.]+ %), online ([\d.]+ %)", text)
+    shown = [stream.locator(f".of-{kind}").text_content() for kind in ("fixed", "online")]
+    assert [rate.replace("\u00a0", " ") for rate in shown] == [found[2], found[3]]
+    return int(found[1]), float(found[2][:-2]), float(found[3][:-2])
+
+
+def test_the_stream_runs_by_keyboard_and_keeps_its_rate(page) -> None:
+    stream = figure(page, "stream")
+    begun, fixed, online = shown_rates(stream)
+    assert fixed > 3 * online
+    stream.get_by_role("slider", name="Drift").focus()
+    page.keyboard.press("End")
+    more = stream.get_by_role("button", name="100 items more")
+    more.focus()
+    for _ in range(15):
+        page.keyboard.press("Enter")
+    count, fixed, online = shown_rates(stream)
+    assert count == begun + 1500 and fixed > 90 and 3 <= online <= 7
+    assert f"{count} items." in said(stream)
+    stream.get_by_role("slider", name="rate asked for").focus()
+    for _ in range(5):
+        page.keyboard.press("ArrowRight")
+    count, fixed, online = shown_rates(stream)
+    assert count == begun + 1500 and 8 <= online <= 12 and "asked for 10 %" in said(stream)
+    stream.get_by_role("button", name="Begin anew").press("Enter")
+    assert shown_rates(stream)[0] < begun
+
+
+def test_the_stream_runs_until_it_is_stopped(visit, site: Path) -> None:
+    page = visit(f"{site.as_uri()}/chapters/try_it.html")
+    stream = figure(page, "stream")
+    begun = shown_rates(stream)[0]
+    stream.get_by_role("button", name="Run").click()
+    page.wait_for_timeout(300)
+    stream.get_by_role("button", name="Pause").click()
+    stopped = shown_rates(stream)[0]
+    page.wait_for_timeout(200)
+    assert shown_rates(stream)[0] == stopped > begun
+
+
+def test_a_stream_does_not_run_for_those_who_want_no_motion(visit, site: Path) -> None:
+    page = visit(f"{site.as_uri()}/chapters/try_it.html", reduced_motion="reduce")
+    stream = figure(page, "stream")
+    begun, *_ = shown_rates(stream)
+    button = stream.get_by_role("button", name="Run")
+    button.click()
+    assert shown_rates(stream)[0] == begun + 1000 and button.text_content() == "Run"
+    for _ in range(6):
+        if button.is_enabled():
+            button.click()
+    assert button.is_disabled() and shown_rates(stream)[0] == 6000
+
+
 def test_figures_follow_the_theme_of_the_page(visit, site: Path) -> None:
     page = visit(f"{site.as_uri()}/chapters/try_it.html")
     hosts = page.locator("[data-vae-live]")
-    assert hosts.count() == 3
+    assert hosts.count() == 4
     paper = "(h) => getComputedStyle(h).getPropertyValue('--paper').trim()"
     for theme, colour in (("dark", "#0f131a"), ("light", "#fff")):
         page.evaluate("(t) => (document.documentElement.dataset.theme = t)", theme)
-        for i in range(3):
+        for i in range(4):
             page.wait_for_function(
                 "([h, t]) => h.dataset.look === t", arg=[hosts.nth(i).element_handle(), theme]
             )
@@ -505,7 +598,7 @@ def test_focus_is_seen_on_every_control(visit, site: Path) -> None:
     page = visit(f"{site.as_uri()}/chapters/try_it.html")
     figure(page, "score").get_by_role("button", name="Zeros are normal").focus()
     stops = []
-    for _ in range(60):
+    for _ in range(70):
         page.keyboard.press("Tab")
         stop = page.evaluate(
             """() => {
@@ -515,7 +608,7 @@ def test_focus_is_seen_on_every_control(visit, site: Path) -> None:
         )
         if stop:
             stops.append(stop)
-    assert {name for name, *_ in stops} == {"score", "threshold", "latent"}
+    assert {name for name, *_ in stops} == set(live.FIGURES)
     assert {tag for _, tag, _ in stops} >= {"BUTTON", "CANVAS", "INPUT", "DIV"}
     assert {width for *_, width in stops} == {"3px"}
 
@@ -524,7 +617,7 @@ def test_the_whole_demo_is_small(site: Path) -> None:
     page = site / "chapters" / "try_it.html"
     soup = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
     loaded = [tag["src"] for tag in soup.select("script[src^='../live/'], img[src^='../live/']")]
-    assert len(loaded) == 16
+    assert len(loaded) == 18
     size = sum(len(gzip.compress((page.parent / src).read_bytes())) for src in loaded)
     assert size < LARGEST
 
@@ -543,11 +636,11 @@ def test_a_figure_starts_when_the_reader_comes_near(visit, site: Path) -> None:
     page = visit(f"{site.as_uri()}/chapters/try_it.html", awake=False)
     started = "[...document.querySelectorAll('[data-vae-live]')].map((host) => !!host.shadowRoot)"
     page.wait_for_function(f"{started}[0]")
-    assert page.evaluate(started) == [True, False, False]
+    assert page.evaluate(started) == [True, False, False, False]
     figure(page, "threshold").scroll_into_view_if_needed()
     page.wait_for_function(f"{started}[1]")
     page.keyboard.press("Tab")  # must find the figures, however far away
-    assert page.evaluate(started) == [True, True, True]
+    assert page.evaluate(started) == [True, True, True, True]
 
 
 @pytest.mark.parametrize("width", [320, 390, 768, 1280])

@@ -72,6 +72,18 @@ def test_an_equation_has_an_anchor(site: Path, equation) -> None:
     assert html.count(f'id="equation-{chapter}-{number}"') == 1
 
 
+@pytest.mark.parametrize("name", ["AnomalyDetector", "ConditionalVAE", "MixtureVAE", "VAE"])
+def test_a_class_named_in_a_text_leads_to_its_entry(site: Path, name: str) -> None:
+    """Also one that its package re-exports, which the reference knows by two names."""
+    named = [
+        code
+        for page in sorted((site / "chapters").glob("[0-9]*.html"))
+        for code in soup(page).select("article p code, article li code")
+        if code.get_text() == name
+    ]
+    assert named and all(code.find_parent("a") for code in named)
+
+
 def test_every_public_name_has_an_entry(site: Path) -> None:
     import vae_lib
 
@@ -115,6 +127,10 @@ def test_a_name_of_two_words_is_cited_whole() -> None:
     cited = CITATION.search("so that (Le Lan and Dinh, 2021) holds")
     assert cited.group(1, 2) == ("Le Lan", "2021")
     assert WORK.findall("## Le Lan and Dinh (2021)")[0][1:] == cited.group(1, 2)
+
+
+def test_a_month_is_no_author() -> None:
+    assert CITATION.search("version 3.6.7 (October 2026), and May 2024") is None
 
 
 def links_to_entries(site: Path) -> set[str]:

@@ -27,9 +27,11 @@ from benchmarks import (
     pictures,
     protocols,
     record,
+    settings,
     tables,
 )
 from benchmarks.__main__ import main
+from vae_lib import losses
 from vae_lib.sklearn import training
 
 CLASSES = (2, 5, 11)
@@ -192,6 +194,90 @@ def test_an_ablation_changes_one_setting_at_a_time(arguments, monkeypatch):
         assert set(table) == {"one_class", "leave_one_out"}
         assert list(table["one_class"]["relative"]["by_class"]) == ["2", "11"]
     assert found["as it is"] != found["one latent"]
+
+
+@pytest.fixture
+def small_map(monkeypatch):
+    """Few examples and changes; what each training was given."""
+    trained, train = [], protocols.train
+    sizes = {"examples": 12, "held_out": 6, "width": 8, "epochs": 2, "batch": 4}
+    for kind, own in settings.DEFAULTS.items():
+        monkeypatch.setitem(settings.DEFAULTS, kind, own | sizes)
+        changes = {name: settings.CHANGES[kind][name] for name in ("defaults", "latents 2")}
+        monkeypatch.setitem(settings.CHANGES, kind, changes)
+    monkeypatch.setattr(settings, "EVERY", 2)
+    monkeypatch.setattr(settings, "CONTEXT", multiprocessing.dummy)  # threads: nothing to import
+
+    def remember(x, epochs, batch, seed, **changes):
+        trained.append((x, seed, changes["latent_dim"]))
+        return train(x, epochs, batch, seed, **changes)
+
+    monkeypatch.setattr(protocols, "train", remember)
+    return trained
+
+
+def test_a_map_pairs_a_change_with_the_defaults(arguments, small_map):
+    document = run(settings, arguments, "settings")
+    found = document["results"]
+    tasks = [f"{protocol} {c}" for protocol in settings.PROTOCOLS for c in (2, 11)]
+    assert document["settings"]["tasks"] == tasks and list(found) == list(settings.PROTOCOLS)
+    for of in found.values():
+        assert list(of) == ["defaults", "latents 2"] and of["defaults"] != of["latents 2"]
+        for values in of["defaults"].values():
+            assert np.shape(values) == (arguments.seeds, 2)
+    assert np.mean(found["one_class"]["defaults"]["auroc_fusion"]) > 0.9
+    # trained in the order of changes, protocols, seeds, classes
+    half = len(small_map) // 2
+    for (x, *seed, latents), (same, *of, fewer) in zip(
+        small_map[:half], small_map[half:], strict=True
+    ):
+        np.testing.assert_array_equal(x, same)
+        assert seed == of and (latents, fewer) == (16, 2) and len(x) == 12
+    assert not np.array_equal(small_map[0][0], small_map[2][0])  # another seed
+    settings.run(arguments)
+    assert len(small_map) == 2 * half  # goes on from there: nothing is trained twice
+
+
+def test_the_elbo_of_a_map_is_of_normal_examples_that_took_no_part(arguments, small_map):
+    data = protocols.load(arguments)
+    task = settings.Task(data.x_train[data.y_train == 2], data.x_test, data.y_test != 2)
+    found = settings.measure(task, "images", {"beta": 50.0, "latent_dim": 2}, 0)
+    order = np.random.RandomState(0).permutation(24)
+    validation, train = task.normal[order[6:12]], task.normal[order[12:]]
+    sizes = {"latent_dim": 2, "hidden": [8], "beta": 50.0, "sigma": 0.2, "rate": 1e-3}
+    vae = protocols.train(train, 2, 4, 0, **sizes)
+    draws = [losses.importance_weighted_bound(vae, validation, 1, seed) for seed in range(100)]
+    assert found["elbo"] == pytest.approx(np.mean(draws), rel=0.03)
+    kl = np.mean(losses.kl_divergence(*vae.encode(validation)))
+    assert 49 * kl > 0.1 * abs(found["elbo"])  # a beta of 50 would be seen
+
+
+def test_a_change_of_examples_keeps_the_number_of_steps():
+    own = settings.DEFAULTS["images"]
+    found = settings.settings_of("images", {"examples": 0.25})
+    assert found["examples"] * found["epochs"] == own["examples"] * own["epochs"]
+    assert found["examples"] == own["examples"] / 4
+    assert settings.settings_of("images", {"epochs": 2})["epochs"] == 2 * own["epochs"]
+    assert settings.settings_of("images", {}) == own
+    for kind, changes in settings.CHANGES.items():
+        made = [settings.settings_of(kind, change) for change in changes.values()]
+        assert all(made.count(one) == 1 for one in made), kind
+
+
+def test_a_map_of_tables(folder, small_map, monkeypatch):
+    monkeypatch.setattr(settings, "TABLES", ("1", "0"))
+    folder.name = "settings"
+    settings.run(folder)
+    found = json.loads((record.RESULTS / "settings_rows.json").read_text())
+    assert found["settings"]["tasks"] == ["one_class 0", "one_class 1"]
+    assert set(found["results"]) == {"one_class"}
+    assert np.mean(found["results"]["one_class"]["defaults"]["auroc_joint"]) > 0.8
+
+
+def test_a_map_needs_its_tables_and_enough_examples(folder, arguments, complains, tmp_path):
+    complains(lambda: settings.run(folder), "none of the tables", *settings.TABLES)
+    arguments.data = str(tmp_path / "corners.npz")
+    complains(lambda: settings.run(arguments), "24 normal training examples", "480 or more")
 
 
 def test_an_interrupted_run_goes_on_where_it_was(arguments, monkeypatch):

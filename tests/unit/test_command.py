@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from vae_lib import VAE, AnomalyDetector, VAEDetector, data
+from vae_lib import VAE, AnomalyDetector, VAEDetector, data, thresholds
 from vae_lib.command import main, output
 
 SHAPE = (8, 8, 1)
@@ -246,8 +246,33 @@ def test_a_table_without_its_columns_or_labels(here, capsys):
     assert main([*command, "--drop", "nonsense"]) == 2 and "nonsense" in capsys.readouterr().err
     assert main([*command, "--drop", "faulty", "--out", "out.csv"]) == 0
     assert main(["evaluate", *command[1:]]) == 2 and "--label" in capsys.readouterr().err
-    calibrate = ["calibrate", *command[1:], "--out", "new.detector"]
-    assert main(calibrate) == 2 and "table's" in capsys.readouterr().err
+
+
+def test_a_new_threshold_of_a_table(here, capsys):
+    normal = table()[table()["faulty"] == 0]
+    normal.to_csv("normal.csv", index=False)
+    out = ["--detector", "rows.detector", "--label", "faulty", "--out", "new.detector"]
+    assert main(["calibrate", "normal.csv", *out, "--false-alarm-rate", "0.2"]) == 0
+    found, rows = VAEDetector.load("new.detector"), normal.drop(columns="faulty")
+    np.testing.assert_allclose(found.score_samples(rows), of_table().score_samples(rows))
+    assert found.false_alarm_rate == 0.2
+    assert -found.offset_ == pytest.approx(
+        thresholds.conformal(-of_table().score_samples(rows), 0.2)
+    )
+    assert main(["calibrate", "normal.csv", *out, "--method", "tail"]) == 2
+    assert "method is 'tail'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("source", "detector", "n"),
+    [("pictures", "images", 3), ("x.npz", "images", 3), ("rows.csv", "rows", 10)],
+)
+def test_labelled_anomalies_calibrate_nothing(here, source, detector, n, capsys):
+    out = ["--detector", f"{detector}.detector", "--out", "new.detector"]
+    label = ["--label", "faulty"] if detector == "rows" else []
+    assert main(["calibrate", source, *out, *label]) == 2
+    assert f"has {n} labelled anomalies" in capsys.readouterr().err
+    assert not Path("new.detector").exists()
 
 
 def test_an_interrupt_leaves_the_old_file(here, monkeypatch):

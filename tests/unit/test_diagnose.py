@@ -129,6 +129,7 @@ def broken(model: PPCA) -> dict[str, tuple[dict, str]]:
         "too quiet": (noise(lambda v: 0.1 * root(v)), "not standard normal"),
         "frozen": (noise(root, lambda n, d: frozen[:n]), "frozen"),
         "one for all": (noise(root, lambda n, d: random.randn(1, d)), "one noise for the whole"),
+        "one a code": (noise(root, lambda n, d: random.randn(n, 1)), "one noise for all latents"),
         "collapsed": (
             {"encoder": lambda x: (np.zeros((len(x), 4)), np.zeros((len(x), 4))), **total},
             "no latent is active",
@@ -176,9 +177,18 @@ def test_a_beta_that_is_meant_is_no_finding(beta):
     assert model.diagnose(beta=beta, **weighed).findings == []
 
 
-def test_a_loss_of_other_units_is_no_finding():
+def test_a_loss_of_other_units_is_no_finding_or_an_unsure_one():
     model = PPCA()
     assert model.diagnose(loss=lambda *a: model.loss(*a) / FEATURES).findings == []
+    # a right loss, over the number of latents, is that of a mean over latents at another sigma
+    found = model.diagnose(loss=lambda *a: model.loss(*a) / LATENTS).findings
+    assert [f.sure for f in found] == ["likely"] and "a mean over latents" in found[0].problem
+
+
+def test_a_beta_that_is_left_out_or_not_meant():
+    assert "expected 4: is it left out?" in problems(PPCA().diagnose(beta=4))
+    (found,) = PPCA().diagnose(beta=0).findings
+    assert found.sure == "certain" and "beta is 1, expected 0" in found.problem
 
 
 # Bernoulli: the loss of logits and of probabilities
@@ -348,7 +358,7 @@ def test_the_report_reads_well(train, bumps):
     assert "chapter 5" in repr(report)
     assert repr(PPCA().diagnose()).startswith("no findings\n")
     page = PPCA().diagnose(loss=None)._repr_html_()
-    assert page.startswith("<table>") and "<th>not looked at</th>" in page
+    assert page.startswith('<table class="dataframe">') and "<th>not looked at</th>" in page
     assert "(x, decoded, mean, log_var)" in page
 
 
@@ -386,6 +396,14 @@ WRONG = {
     "a loss that fails": (
         lambda: diagnose(None, X, ENCODER, DECODER, loss=lambda a, b: 0),
         "loss does not take",
+    ),
+    "a reconstruct that fails": (
+        lambda: diagnose(None, X, ENCODER, DECODER, reconstruct=lambda x: x @ x),
+        "reconstruct does not take",
+    ),
+    "a reconstruct of another shape": (
+        lambda: diagnose(None, X, ENCODER, DECODER, reconstruct=lambda x: x[:, :5]),
+        "reconstruct gives nothing like x, (256, 12)",
     ),
     "beta": (lambda: diagnose(None, X, ENCODER, DECODER, beta=-1), "beta is -1"),
     "seed": (lambda: diagnose(None, X, ENCODER, DECODER, seed=-1), "seed is -1"),

@@ -109,6 +109,17 @@ def test_a_score_that_draws_is_refused(name, tmp_path, complains):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("draw", ["normal", "truncated_normal", "uniform", "gamma"])
+def test_whatever_is_drawn_is_seen(draw, tmp_path, complains):
+    class Drawn(scores.Score):
+        def terms(self, vae, x):
+            noise = getattr(keras.random, draw)((8,), *[1.0] * (draw == "gamma"), seed=3)
+            return keras.ops.sum(x, axis=(1, 2, 3)) + keras.ops.max(noise)
+
+    detector = AnomalyDetector(VAE(**SMALL), Drawn()).calibrate(data((8, 8, 1), 40, 0), 0.1)
+    complains(lambda: detector.export(tmp_path / "graph"), "score is Drawn", "random numbers")
+
+
 def test_a_score_that_calls_python_is_refused(tmp_path, complains):
     class InPython(scores.Score):
         def terms(self, vae, x):

@@ -363,16 +363,19 @@ BUGS = {
     ),
     # the diagnosis
     "a diagnosis that changes the model": Bug(
-        "diagnose", "variable.assign(value)", "pass", "diagnose", "left_as_it_was"
+        "diagnose/subject", "variable.assign(value)", "pass", "diagnose", "left_as_it_was"
     ),
     "a diagnosis of any KL": Bug(
-        "diagnose", 'elif form != "KL":', "elif False:", "diagnose", "bug_is_found"
+        "diagnose/loss", 'formula != "KL"', "False", "diagnose", "bug_is_found"
     ),
     "a diagnosis that forgets what is meant": Bug(
-        "diagnose", "found = self.beta\n", "found = 1.0\n", "diagnose", "beta_that_is_meant"
+        "diagnose/loss", "weight / it.beta if", "weight if", "diagnose", "beta_that_is_meant"
     ),
     "a diagnosis of one batch": Bug(
-        "diagnose", "elif batch > 1e-3:", "elif False:", "diagnose", "bug_is_found"
+        "diagnose/checks", "batch > 1e-3", "False", "diagnose", "bug_is_found"
+    ),
+    "a diagnosis that is too sure": Bug(
+        "diagnose/loss", "form in COINS or it.beta == 0", "True", "diagnose", "other_units"
     ),
     # figures
     "p-values of the calibration alone": Bug(

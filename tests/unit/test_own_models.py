@@ -8,6 +8,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import roc_auc_score
 
@@ -184,6 +185,18 @@ def test_a_vae_is_still_a_vae():
     model = Scoring(2, Gaussian(0.3), (4, 4, 1), "dense", hidden=(5,))
     x = np.random.RandomState(0).rand(40, 4, 4, 1).astype("float32")
     assert AnomalyDetector(model, "reconstruction").calibrate(x).score(x).shape == (40,)
+
+
+def test_exported_it_says_the_same(detector, tmp_path, complains):
+    detector.export(tmp_path / "graph")
+    x, model = images(70, 4, 0.2), tf.saved_model.load(str(tmp_path / "graph"))
+    found = model.serve(x)
+    np.testing.assert_allclose(found["score"], detector.score(x), rtol=1e-5)
+    np.testing.assert_array_equal(found["is_anomaly"], detector.predict(x))
+    for answer in (lambda x: np.asarray(x).sum((1, 2, 3)), by_numpy):
+        by_hand = AnomalyDetector(answering(answer)).calibrate(images(99, 0), 0.1)
+        complains(lambda d=by_hand: d.export(tmp_path / "other"), "Distance", "keras.ops")
+    assert [path.name for path in tmp_path.iterdir()] == ["graph"]
 
 
 def test_the_example_of_the_reference_runs(tmp_path, monkeypatch):

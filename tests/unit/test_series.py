@@ -71,6 +71,27 @@ def test_windows_apart_keep_a_promise_that_overlapping_ones_break():
     assert np.mean(found["overlapping, 0.01"]) > 0.018 and np.mean(found["apart, 0.1"]) < 0.105
 
 
+@given(n=st.integers(1, 5), length=st.integers(2, 6), floor=st.sampled_from([0.01, 1.0, 100.0]))
+def test_windows_are_brought_to_one_scale_each_by_its_own(n, length, floor):
+    x = 40 + 5 * np.random.RandomState(n).randn(n, length, 2)
+    found = series.z_normalise(x, floor)
+    for window, scaled in zip(x, found, strict=True):
+        for c in range(2):
+            deviation = np.sqrt(np.mean((window[:, c] - np.mean(window[:, c])) ** 2))
+            expected = (window[:, c] - np.mean(window[:, c])) / max(deviation, floor)
+            np.testing.assert_allclose(scaled[:, c], expected, atol=1e-5)
+    assert found.dtype == np.float32
+
+
+def test_level_and_amplitude_are_thrown_away_and_noise_stays_small():
+    wave = np.sin(np.arange(16))[None, :, None]
+    same = series.z_normalise(np.concatenate([wave, 3 * wave + 50]), 0.01)
+    np.testing.assert_allclose(same[0], same[1], atol=1e-6)
+    noise = 0.01 * np.random.RandomState(0).randn(1, 16, 1)
+    assert np.abs(series.z_normalise(1e4 + noise, 1.0)).max() < 0.05
+    assert not series.z_normalise(np.full((1, 16, 1), 7), 0.01).any()
+
+
 def test_a_series_without_channels_has_one():
     values, _ = series.windows(np.arange(6), 3)
     assert values.shape == (4, 3, 1) and values[1, :, 0].tolist() == [1, 2, 3]
@@ -109,6 +130,12 @@ def test_windows_over_gaps_are_left_out():
         (lambda: series.point_scores([np.nan], [0], 2, 2), ("scores", "finite")),
         (lambda: series.point_scores([1.0], [0, 1], 2, 3), ("starts", "(2,)", "(1,)")),
         (lambda: series.point_scores([1.0], [2], 2, 3), ("starts", "2..2", "0..1")),
+        (lambda: series.z_normalise([[1.0]], 1), ("values", "(1, 1)", "(n, length, channels)")),
+        (lambda: series.z_normalise([[["a"]]], 1), ("values", "dtype", "numbers")),
+        (lambda: series.z_normalise([[[np.nan]]], 1), ("values", "NaN", "finite")),
+        (lambda: series.z_normalise([[[1.0]]], 0), ("floor", "0", "above 0")),
+        (lambda: series.z_normalise([[[1.0]]], np.nan), ("floor", "nan", "above 0")),
+        (lambda: series.z_normalise([[[1.0]]], True), ("floor", "True", "above 0")),
         (lambda: series.block_maxima([1.0], 0), ("block", "0", "at least 1")),
         (lambda: series.block_maxima([[1.0]], 1), ("scores", "(1, 1)", "one a point")),
         (lambda: series.block_maxima([np.nan, 1.0], 2), ("scores", "1 values", "2 or more")),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import io
 import random
+import re
 
 import joblib
 import keras
@@ -20,7 +21,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from vae_lib import VAEDetector, data, explanations, scores
+from vae_lib import VAEDetector, data, explanations, scores, thresholds
 from vae_lib.sklearn import training
 
 QUICK = {"epochs": 1, "hidden": (4,), "latent_dim": 2, "early_stopping": False}
@@ -108,6 +109,26 @@ def test_the_threshold_may_come_from_rows_of_your_own(detector):
     found = VAEDetector(**QUICK).fit(split.train, calibration=split.calibration)
     assert len(found.calibration_.scores) == len(split.calibration)
     assert found.encoder_.n_rows_ == len(split.train)
+
+
+def test_a_new_threshold_keeps_the_models(detector, tmp_path):
+    new, other = copy.deepcopy(detector), rows(100, seed=7)
+    before = new.score_samples(other)
+    new.calibrate(other, 0.1)
+    np.testing.assert_array_equal(new.score_samples(other), before)
+    assert -new.offset_ == pytest.approx(thresholds.conformal(-before, 0.1))
+    new.save(tmp_path / "new.detector")
+    again = VAEDetector.load(tmp_path / "new.detector")
+    assert again.false_alarm_rate == 0.1 and again.offset_ == pytest.approx(new.offset_)
+    offset = new.offset_
+    with pytest.raises(ValueError, match="feature names"):
+        new.calibrate(other[["age"]])
+    for rate in (0, 1.0, -0.1, np.nan, "0.1", True):
+        with pytest.raises(ValueError, match=re.escape(f"false_alarm_rate is {rate!r}; expected")):
+            new.calibrate(other, rate)
+    assert (new.offset_, new.false_alarm_rate) == (offset, 0.1)
+    with pytest.warns(UserWarning, match="promises nothing"):
+        new.calibrate(other[:15], 0.01)
 
 
 def test_evaluate_is_scikit_learns(detector):

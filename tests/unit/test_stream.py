@@ -7,8 +7,9 @@ import dataclasses
 import numpy as np
 import pytest
 from crepes.martingales import EpsilonBettingFunction, SimpleJumper
+from scipy.signal import lfilter
 
-from vae_lib import AnomalyDetector, scores, stream
+from vae_lib import VAE, AnomalyDetector, ConditionalVAE, MixtureVAE, scores, stream
 from vae_lib.stream import Stream
 
 
@@ -103,6 +104,41 @@ def test_online_keeps_the_rate_while_scores_drift(make_detector):
         for name in ("fixed", "online")
     }
     assert rates["fixed"] > 0.5 and abs(rates["online"] - 0.1) < 0.005
+
+
+T = np.arange(5000)
+DRIFTS = {
+    "none": (0, 1),
+    "slow": (np.interp(T, [1000, 4000], [0, 4]), 1),
+    "slow, down": (np.interp(T, [1000, 4000], [0, -4]), 1),
+    "sudden": (3 * (T >= 2500), 1),
+    "sudden, down": (-3 * (T >= 2500), 1),
+    "there and back": (3 * ((T >= 2000) & (T < 2500)), 1),
+    "seasonal": (2 * np.sin(2 * np.pi * T / 1500), 1),
+    "of scale": (0, 1 + 2 * (T >= 2500)),
+    "of scale, down": (0, 1 - 0.667 * (T >= 2500)),
+}
+
+
+@pytest.mark.parametrize("memory_of_scores", [0, 0.9])
+@pytest.mark.parametrize("name", DRIFTS)
+def test_the_defaults_keep_any_1000_items_near_the_rate(make_vae, name, memory_of_scores):
+    vae, (level, scale) = make_vae(likelihood="gaussian", data_shape=(1,)), DRIFTS[name]
+    calibration = np.random.RandomState(1).randn(399, 1).astype("float32")
+    detector = AnomalyDetector(vae, First()).calibrate(calibration, 0.05)
+    for seed in range(6):
+        noise = np.random.RandomState(seed).randn(5200)
+        noise = (1 - memory_of_scores**2) ** 0.5 * lfilter([1], [1, -memory_of_scores], noise)
+        x = (level + scale * noise[200:]).astype("float32")[:, None]
+        alarms = Stream(detector, every=10**6).push(x).alarms
+        total = np.cumsum(np.r_[0, alarms])
+        rates = (total[1000:] - total[:-1000]) / 1000
+        assert rates.min() >= 0.03 and rates.max() <= 0.07
+
+
+def test_a_sliding_threshold_that_could_never_raise_an_alarm(make_detector, complains):
+    complains(lambda: Stream(make_detector(), "sliding", memory=8), "memory is 8", "9 or more")
+    assert Stream(make_detector(), "sliding", memory=9).push(np.full((1, 2), 9.0)).alarms.all()
 
 
 def test_the_martingale_is_that_of_crepes(make_detector):
@@ -207,6 +243,17 @@ def test_settings_that_are_none(make_detector, make_vae, complains):
         ("every", 0),
     ):
         complains(lambda n=name, v=value: Stream(detector, **{n: v}), name, repr(value), "expected")
+
+
+def test_a_detector_with_classes_is_told_from_one_without(complains):
+    x, y = items(100), np.arange(100) % 2
+    kinds = {"data_shape": (2,), "network": "dense", "hidden": (4,), "likelihood": "gaussian"}
+    for model in (ConditionalVAE(2, 2, **kinds), [VAE(2, **kinds), VAE(2, **kinds)]):
+        detector = AnomalyDetector(model, First()).calibrate(x, 0.1, classes=y)
+        words = ("detector", "each of 2 classes", "one for all", "MixtureVAE")
+        complains(lambda d=detector: Stream(d), *words)
+    mixture = AnomalyDetector(MixtureVAE(2, latent_dim=2, **kinds), First()).calibrate(x, 0.1)
+    assert Stream(mixture, "fixed").push(x).alarms.mean() <= 0.1
 
 
 def test_a_file_that_is_no_stream(make_detector, complains, tmp_path):

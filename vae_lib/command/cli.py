@@ -46,18 +46,19 @@ def score(options: argparse.Namespace) -> int:
 def calibrate(options: argparse.Namespace) -> int:
     """The same detector, its threshold from other normal items, in a new file."""
     detector = load(options.detector)
-    if isinstance(detector, VAEDetector) or isinstance(detector.model, list):
-        found = f"detector is {options.detector!r}, a table's or one of several classes"
-        raise ValueError(
-            f"{found}; expected one VAE without classes: fit or calibrate it in Python"
-        )
-    source = _source(options, detector)
-    parts = [part.items for part in output.shown(source.parts, source.count)]
-    items = frames.pandas().concat(parts) if frames.is_frame(parts[0]) else np.concatenate(parts)
-    rate = (
-        detector.false_alarm_rate if options.false_alarm_rate is None else options.false_alarm_rate
-    )
-    detector.calibrate(items, rate, options.method or detector.method)
+    table = isinstance(detector, VAEDetector)
+    if not table and np.ndim(detector.threshold):
+        found = f"detector is {options.detector!r}, of several classes"
+        raise ValueError(f"{found}; expected one without classes: calibrate it in Python")
+    if table and options.method is not None:
+        raise ValueError(f"method is {options.method!r}; expected none for a table's detector")
+    items, flags = _whole(_source(options, detector, labelled=None))
+    if flags is not None and flags.any():
+        found = f"{options.input!r} has {flags.sum()} labelled anomalies among {len(flags)}"
+        raise ValueError(f"{found}; expected normal items only")
+    rate = options.false_alarm_rate
+    rate = detector.false_alarm_rate if rate is None else rate
+    detector.calibrate(items, rate, *([] if table else [options.method or detector.method]))
     detector.save(options.out)
     return DONE
 
@@ -65,13 +66,7 @@ def calibrate(options: argparse.Namespace) -> int:
 def evaluate(options: argparse.Namespace) -> int:
     """Figures on labelled items, with intervals, as CSV."""
     detector = load(options.detector)
-    source, parts = _source(options, detector, labelled=True), []
-    for part in output.shown(source.parts, source.count):
-        parts.append((part.items, part.is_anomaly))
-    items, flags = zip(*parts, strict=True)
-    framed = frames.is_frame(items[0])
-    items = frames.pandas().concat(items) if framed else np.concatenate(items)
-    flags = np.concatenate(flags)
+    items, flags = _whole(_source(options, detector, labelled=True))
     figures = detector.evaluate(items, flags)
     rows = [(n, *v) for n, v in figures._asdict().items() if isinstance(v, Interval)]
     rows += [("normal", int(np.sum(~flags)), "", ""), ("anomalies", int(np.sum(flags)), "", "")]
@@ -83,26 +78,32 @@ def info(options: argparse.Namespace) -> int:
     """What a detector is, as CSV: nothing of it is run but the check of its file."""
     detector = load(options.detector)
     described = archive.read(options.detector).description
-    table = isinstance(detector, VAEDetector)
-    one = detector.detectors_[0] if table else detector
-    first = described["detectors"][0] if table else described
-    models = len(detector.detectors_) if table else len(first["models"])
-    threshold = -detector.offset_ if table else detector.threshold
-    count = len(detector.calibration_.scores if table else detector.calibration_scores)
-    rows = {
-        "kind": type(detector).__name__,
-        "models": models,
-        "data_shape": " x ".join(map(str, shape_of(detector))),
-        "score": first["score"]["name"],
-        "threshold": " ".join(f"{t:.6g}" for t in np.atleast_1d(threshold)),
-        "false_alarm_rate": one.false_alarm_rate,
-        "method": one.method,
-        "calibration_scores": count,
-        "columns": " ".join(described.get("columns", [])),
-        **{f"written by {name}": version for name, version in first["written_by"].items()},
-    }
+    first = described["detectors"][0] if isinstance(detector, VAEDetector) else described
+    rows = facts(detector)
+    rows["data_shape"] = " x ".join(map(str, rows["data_shape"]))
+    rows["threshold"] = " ".join(f"{t:.6g}" for t in rows["threshold"])
+    rows["columns"] = " ".join(described.get("columns", []))
+    rows |= {f"written by {name}": version for name, version in first["written_by"].items()}
     output.write(options.out, ("what", "value"), rows.items())
     return DONE
+
+
+def facts(detector: AnomalyDetector | VAEDetector) -> dict[str, object]:
+    """What a detector is, in names and numbers that JSON has, too."""
+    table = isinstance(detector, VAEDetector)
+    one = detector.detectors_[0] if table else detector
+    threshold = -detector.offset_ if table else detector.threshold
+    calibration = detector.calibration_.scores if table else detector.calibration_scores
+    return {
+        "kind": type(detector).__name__,
+        "models": len(detector.detectors_ if table else one._models),
+        "data_shape": shape_of(detector),
+        "score": one._score.name or one._score.label(),
+        "threshold": np.atleast_1d(threshold).tolist(),
+        "false_alarm_rate": one.false_alarm_rate,
+        "method": one.method,
+        "calibration_scores": len(calibration),
+    }
 
 
 def load(path: str) -> AnomalyDetector | VAEDetector:
@@ -136,10 +137,19 @@ def shape_of(detector: AnomalyDetector | VAEDetector) -> tuple[int, ...]:
     return models[0].data_shape
 
 
-def _source(options: argparse.Namespace, detector, labelled: bool = False) -> inputs.Source:
+def _source(options: argparse.Namespace, detector, labelled: bool | None = False) -> inputs.Source:
     chosen = {name: getattr(options, name) for name in ("label", "array", "resize")}
     drop = tuple(options.drop)
     return inputs.read(options.input, shape_of(detector), labelled=labelled, drop=drop, **chosen)
+
+
+def _whole(source: inputs.Source) -> tuple:
+    """All items of a source, and their labels (n,), or None without."""
+    parts = list(output.shown(source.parts, source.count))
+    items = [part.items for part in parts]
+    joined = frames.pandas().concat if frames.is_frame(items[0]) else np.concatenate
+    flags = None if parts[0].is_anomaly is None else np.concatenate([p.is_anomaly for p in parts])
+    return joined(items), flags
 
 
 def _parser() -> argparse.ArgumentParser:

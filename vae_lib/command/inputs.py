@@ -41,7 +41,7 @@ def read(
     path: str,
     shape: tuple[int, ...],
     label: str | None = None,
-    labelled: bool = False,
+    labelled: bool | None = False,
     drop: tuple[str, ...] = (),
     array: str | None = None,
     resize: str | None = None,
@@ -50,7 +50,8 @@ def read(
 
     Args:
         label: the column of a table, or the array of an .npz, that tells anomalies; it is no input.
-        labelled: whether labels are needed; of a folder they are its sub-folders' names.
+        labelled: whether labels are needed; None takes those that are there. Of a folder they are
+            its sub-folders' names, if one of them is "normal" or "good".
         drop: columns of a table that are no input.
         array: the array of an .npz to take.
         resize: how pictures of another size are brought to that of the detector; None refuses them.
@@ -73,7 +74,9 @@ def read(
     return _slices(*_table(root, label, labelled, drop))
 
 
-def _pictures(root: Path, shape: tuple[int, ...], labelled: bool, resize: str | None) -> Source:
+def _pictures(
+    root: Path, shape: tuple[int, ...], labelled: bool | None, resize: str | None
+) -> Source:
     """All picture files below the folder, by name; anomalies are those in no folder of `NORMAL`."""
     if resize is not None and resize not in RESIZES:
         raise ValueError(f"resize is {resize!r}; expected one of {tuple(RESIZES)}")
@@ -85,7 +88,9 @@ def _pictures(root: Path, shape: tuple[int, ...], labelled: bool, resize: str | 
     )
     if not files:
         raise ValueError(f"input is {str(root)!r}, without a picture; expected {SUFFIXES} in it")
-    if labelled and (stray := [file for file in files if len(file.parts) == 1]):
+    if labelled is None:
+        labelled = any(file.parent.name in NORMAL for file in files)
+    elif labelled and (stray := [file for file in files if len(file.parts) == 1]):
         found = f"{str(stray[0])!r} lies in no folder of one label"
         raise ValueError(f"{found}; expected 'normal' or 'good', and others for anomalies")
     *size, channels = shape
@@ -102,7 +107,7 @@ def _pictures(root: Path, shape: tuple[int, ...], labelled: bool, resize: str | 
 
 
 def _arrays(
-    path: Path, shape: tuple[int, ...], label: str | None, labelled: bool, array: str | None
+    path: Path, shape: tuple[int, ...], label: str | None, labelled: bool | None, array: str | None
 ) -> tuple[np.ndarray, np.ndarray | None]:
     try:
         with np.load(path, allow_pickle=False) as file:
@@ -118,11 +123,13 @@ def _arrays(
     if labelled and flags is None:
         raise ValueError(f"{path.name} has no array {label or LABELS!r}; expected one of labels")
     items = as_images(held[name], name) if len(shape) == 3 else held[name].astype("float32")
+    labelled = flags is not None if labelled is None else labelled
     return items, _flags(flags, len(items)) if labelled else None
 
 
-def _table(path: Path, label: str | None, labelled: bool, drop: tuple[str, ...]):
+def _table(path: Path, label: str | None, labelled: bool | None, drop: tuple[str, ...]):
     table = table_of(path)
+    labelled = label is not None if labelled is None else labelled
     names = names_of(table)
     if labelled and label is None:
         raise ValueError("label is None; expected --label COLUMN of 0 and 1, 1 for an anomaly")

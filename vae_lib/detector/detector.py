@@ -281,14 +281,16 @@ class AnomalyDetector:
 
         Args:
             path: "saved_model" makes a folder, which may not be there yet; "litert" a file.
-            format: "saved_model" for TensorFlow, TensorFlow Serving and converters; "litert"
-                (TensorFlow Lite's format) for phones and small devices.
+            format: "saved_model" for TensorFlow, TensorFlow Serving and converters (tf2onnx, which
+                is no requirement of this library, makes ONNX of it); "litert" (TensorFlow Lite's
+                format) for phones and small devices.
             precision: of the weights in "litert": "float32", "float16" or "int8". The graph then
                 computes other scores: compare them, and set the threshold by them.
 
         Raises:
-            ValueError: a score that draws random numbers (probability, elbo, bound); another
-                format or precision; a path that is wrong. Also a NotFittedError, as `predict`.
+            ValueError: a score that draws random numbers (probability, elbo, bound), or a model of
+                your own whose score is more than TensorFlow's operations; another format or
+                precision; a path that is wrong. Also a NotFittedError, as `predict`.
         """
         check_path(path)
         for name, value, known in (
@@ -301,7 +303,7 @@ class AnomalyDetector:
             found = f"precision is {precision!r} and format is 'saved_model'"
             raise ValueError(f"{found}; expected 'float32', or the format 'litert'")
         now = self._now
-        now.check_fresh([scores.fingerprint_of(model) for model, _ in now.views])
+        now.check_fresh([digest(model) for model, _ in now.views])
         export.write(now, self._score.label(), Path(path), format, precision)
 
     def _heatmap(self, now: State, images) -> np.ndarray:

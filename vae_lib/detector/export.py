@@ -23,7 +23,8 @@ ENDPOINT = "serve"
 FORMATS = ("saved_model", "litert")
 PRECISIONS = ("float32", "float16", "int8")
 # What no other engine repeats: random numbers, and calls back into Python
-RANDOM, PYTHON = ("Random", "Multinomial"), ("PyFunc", "EagerPyFunc", "PyFuncStateless")
+RANDOM = ("Random", "Multinomial", "TruncatedNormal", "StandardNormal", "StatefulUniform", "Rng")
+PYTHON = ("PyFunc", "EagerPyFunc", "PyFuncStateless")
 
 
 def graph_of(state: State, label: str) -> tf.types.experimental.PolymorphicFunction:

@@ -74,8 +74,20 @@ class OwnScore(Score):
         """What messages call it."""
         return NAME
 
+    def terms(self, model: keras.Model, x):
+        """The model's `score` as a part of a graph, which `export` makes."""
+        told = f"score(images) of a {type(model).__name__}"
+        try:
+            found = model.score(x)
+        except Exception as error:  # NumPy and others refuse a graph's tensors in many ways
+            expected = "expected one of keras.ops or TensorFlow alone"
+            raise ValueError(f"{told} cannot become a graph; {expected}: {error}") from error
+        if len(found.shape) != 1:
+            raise ValueError(f"{told} gave shape {tuple(found.shape)}; expected (n,)")
+        return found
+
     def trace(self, model: keras.Model) -> None:
-        """There is no graph to make."""
+        """Scores are asked for without a graph."""
         self.check_model(model)
 
     def map(self, model: keras.Model, images: np.ndarray) -> np.ndarray:

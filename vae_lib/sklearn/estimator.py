@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import numbers
 import warnings
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .. import explanations, scores
-from ..checks import check_count, check_path, check_seed
+from ..checks import check_count, check_path, check_seed, is_real
 from ..data import Labelled, TableEncoder
 from ..detector import AnomalyDetector, Evaluation, archive
 from ..detector.calibration import Calibration
@@ -114,7 +113,8 @@ class VAEDetector(OutlierMixin, BaseEstimator):
             calibration = self._validated(calibration, is_frame(X))
         encoder = TableEncoder(self.max_categories).fit(X) if is_frame(X) else None
         rows, calibration = _encoded(encoder, X), _encoded(encoder, calibration)
-        rate, method = float(self.false_alarm_rate), self._method(len(calibration))
+        rate = float(self.false_alarm_rate)
+        method = self._method(len(calibration), rate)
         detectors = []
         for m in range(self.n_models):
             told = f"model {m + 1} of {self.n_models}" if self.verbose else None
@@ -124,6 +124,25 @@ class VAEDetector(OutlierMixin, BaseEstimator):
         self.encoder_, self.detectors_ = encoder, detectors
         self.usual_ = explanations.usual_values(rows, self._sources())
         self._set_threshold(Calibration.of([self._strangeness(calibration)], rate, method))
+        return self
+
+    def calibrate(self, X, false_alarm_rate: float | None = None) -> VAEDetector:
+        """Set the threshold anew by normal rows that `fit` has not seen; the models stay.
+
+        The rate is that of before, unless another is given. Raises a ValueError as `fit` does, and
+        then nothing has changed.
+        """
+        rows = self._rows(X)
+        rate = self.false_alarm_rate if false_alarm_rate is None else false_alarm_rate
+        _check_positive("false_alarm_rate", rate, 1)
+        rate, method = float(rate), self._method(len(rows), rate)
+        found = Calibration.of([self._strangeness(rows)], rate, method)
+        self.detectors_ = [
+            AnomalyDetector(one.model, one._score).calibrate(rows, rate, method)
+            for one in self.detectors_
+        ]
+        self.false_alarm_rate = rate
+        self._set_threshold(found)
         return self
 
     def score_samples(self, X) -> np.ndarray:
@@ -221,10 +240,10 @@ class VAEDetector(OutlierMixin, BaseEstimator):
                 shown.update(i + 1)
         return np.concatenate(found)
 
-    def _method(self, n: int) -> str:
+    def _method(self, n: int, rate: float) -> str:
         """That of the threshold by n rows, and a warning if they are too few for a promise."""
         try:
-            conformal(np.zeros(n), self.false_alarm_rate)
+            conformal(np.zeros(n), rate)
         except ValueError as error:
             told = f"{error}: the threshold is a quantile, which promises nothing"
             warnings.warn(told, UserWarning, stacklevel=3)
@@ -238,10 +257,7 @@ class VAEDetector(OutlierMixin, BaseEstimator):
             if getattr(self, name) is not None:
                 check_count(name, getattr(self, name))
         for name, most in (("false_alarm_rate", 1), ("learning_rate", math.inf)):
-            value = getattr(self, name)
-            real = isinstance(value, numbers.Real) and not isinstance(value, bool)
-            if not (real and 0 < value < most):
-                raise ValueError(f"{name} is {value!r}; expected a number between 0 and {most}")
+            _check_positive(name, getattr(self, name), most)
         if self.random_state is not None and not isinstance(
             self.random_state, np.random.RandomState
         ):
@@ -249,6 +265,11 @@ class VAEDetector(OutlierMixin, BaseEstimator):
         known, name = tuple(scores.SCORES), self.anomaly_score
         if not isinstance(name, str) or name not in known:
             raise ValueError(f"anomaly_score is {name!r}; expected one of {known}")
+
+
+def _check_positive(name: str, value: object, most: float) -> None:
+    if not (is_real(value) and 0 < value < most):
+        raise ValueError(f"{name} is {value!r}; expected a number between 0 and {most}")
 
 
 def _encoded(encoder: TableEncoder | None, X) -> np.ndarray:
