@@ -284,8 +284,9 @@ class AnomalyDetector:
             format: "saved_model" for TensorFlow, TensorFlow Serving and converters (tf2onnx, which
                 is no requirement of this library, makes ONNX of it); "litert" (TensorFlow Lite's
                 format) for phones and small devices.
-            precision: of the weights in "litert": "float32", "float16" or "int8". The graph then
-                computes other scores: compare them, and set the threshold by them.
+            precision: of the weights in "litert", not of what layers hand on: "float32", "float16",
+                or "int8". The graph then computes other scores: compare them, and set the threshold
+                by them.
 
         Raises:
             ValueError: a score that draws random numbers (probability, elbo, bound), or a model of
