@@ -156,6 +156,32 @@ def test_nothing_drawn_has_no_verdict(visit, site: Path) -> None:
     assert score.get_by_role("button", name="Clear").is_disabled()
 
 
+def test_a_dot_has_no_verdict(visit, site: Path) -> None:
+    page = visit(f"{site.as_uri()}/chapters/try_it.html")
+    score = figure(page, "score")
+    score.get_by_role("button", name="Clear").click()
+    slate = score.locator(".slate canvas")
+    slate.scroll_into_view_if_needed()
+    slate.click()
+    assert said(score).startswith("Go on.")
+    assert score.locator(".numbers .p").inner_text() == "–"
+
+
+def test_on_a_phone_the_verdict_is_in_sight_while_a_finger_draws(visit, site: Path) -> None:
+    page = visit(f"{site.as_uri()}/chapters/try_it.html", **PHONE)
+    slate, verdict = (figure(page, "score").locator(name) for name in (".slate", ".verdict"))
+    slate.evaluate("(slate) => scrollTo(0, slate.getBoundingClientRect().top + scrollY - 60)")
+    drawn, said_in = slate.bounding_box(), verdict.bounding_box()
+    assert drawn["y"] + drawn["height"] <= said_in["y"]  # beside each other, both whole
+    assert said_in["y"] + said_in["height"] <= PHONE["viewport"]["height"]
+
+
+def test_a_phone_on_its_side_leaves_room_to_scroll_beside_the_slate(visit, site: Path) -> None:
+    page = visit(f"{site.as_uri()}/chapters/try_it.html", viewport={"width": 740, "height": 360})
+    slate = figure(page, "score").locator(".slate").bounding_box()
+    assert slate["height"] < 0.8 * 360 and slate["width"] < 0.5 * 740
+
+
 def test_drawing_with_the_mouse_gives_a_verdict(page) -> None:
     score = figure(page, "score")
     score.get_by_role("button", name="Zeros are normal").click()
@@ -367,6 +393,12 @@ def test_the_threshold_s_counts_are_those_of_numpy(page) -> None:
     assert len(set(seen)) > 10
     assert seen[4][1:] == (len(normal), 0)  # Home: everything is an alarm
     assert seen[5][2] == (anomalous <= seen[5][0]).sum() > 0  # End: most is missed
+
+
+def test_a_drag_over_the_threshold_s_plot_selects_no_words(visit, site: Path) -> None:
+    page = visit(f"{site.as_uri()}/chapters/try_it.html")
+    plot = figure(page, "threshold").locator(".plot")
+    assert plot.evaluate("(plot) => getComputedStyle(plot).userSelect") == "none"
 
 
 def test_the_threshold_moves_under_the_first_finger(visit, site: Path) -> None:

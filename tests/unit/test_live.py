@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import stats
 
 import rebuild
 import stamp
@@ -80,6 +81,20 @@ def test_the_committed_test_scores_are_what_the_library_computes() -> None:
     for preset in held["presets"]:
         exact = thresholds.conformal(calibration, preset["rate"])
         assert 0 <= preset["threshold"] - exact < 0.001 + 1e-9
+
+
+def test_a_preset_s_rate_is_half_as_much_again_and_chance_alone_can_do_that() -> None:
+    """As the page "Try it" says of calibration and test parts of a hundred images each."""
+    held, n = rebuild.content("heldout.js"), len(rebuild.content("eights.js")["calibration"])
+    normal, worst = np.array(held["normal"]), 0.0
+    for preset in held["presets"]:
+        alarms = int((normal > preset["threshold"]).sum())
+        rank = int(preset["rate"] * (n + 1))  # of the threshold among the calibration scores
+        law = stats.betabinom(len(normal), rank, n + 1 - rank)
+        assert law.sf(alarms - 1) > 0.02
+        if preset["rate"] > 0.05:
+            worst = max(worst, alarms / len(normal) / preset["rate"])
+    assert n == len(normal) == 100 and 1.4 < worst < 1.7
 
 
 def test_the_codes_of_the_latent_plane_are_those_of_test_digits() -> None:

@@ -57,6 +57,8 @@
 
     function verdict() {
       const { calibration, plural, name, digit } = detector, n = calibration.length;
+      if (!last && !slate.isEmpty())
+        return { kind: "", sign: "…", headline: "Go on", text: "There is too little here to judge." };
       if (!last) return { kind: "", sign: "?", headline: "Draw something", text: `Or pick a sample below. ${capital(plural)} are normal here; all else is strange.` };
       const above = Math.round(last.p * (n + 1)) - 1, isRight = sample && last.isAlarm !== (sample.digit === digit);
       const text = [

@@ -3,6 +3,7 @@
 (function (live) {
   const SIDE = 280, PAD = 60; // the slate, and the room around it that a bold line may need
   const STEP = 12; // of the arrow keys
+  const SMALLEST = 40; // a drawing of less extent is a dot or a slip, and no digit
   const MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
   live.pens = { thin: 1.9, medium: 2.7, bold: 4.2 }; // width of a line when the digit has 20 pixels
 
@@ -41,12 +42,12 @@
       }
     }
 
-    // The drawing as pixels of 0..1, made into the form of an MNIST image; null if there is none. The
-    // line is as wide as a pen's on a digit of 20 pixels, however large the drawing is.
+    // The drawing as pixels of 0..1, made into the form of an MNIST image; null while there is too little
+    // of it. The line is as wide as a pen's on a digit of 20 pixels, however large the drawing is.
     function ink() {
       const points = strokes.flat(), spread = (i) => Math.max(...points.map((p) => p[i])) - Math.min(...points.map((p) => p[i]));
-      if (!points.length) return null;
-      const width = live.pens[slate.pen], extent = Math.max(spread(0), spread(1));
+      const width = live.pens[slate.pen], extent = points.length ? Math.max(spread(0), spread(1)) : 0;
+      if (extent < SMALLEST) return null;
       film.fillStyle = "#000";
       film.fillRect(0, 0, raster.width, raster.height);
       film.save();

@@ -42,7 +42,7 @@ svg text.strong { fill: var(--ink); font-weight: 600; }
 
 /* score: draw a digit */
 .stage { display: grid; gap: 1rem; grid-template-columns: minmax(0, 1.15fr) minmax(0, 1fr); }
-.slate { position: relative; touch-action: none; border-color: var(--control); }
+.slate { position: relative; max-width: 75vh; touch-action: none; border-color: var(--control); }
 .slate canvas { width: 100%; aspect-ratio: 1; cursor: crosshair; touch-action: none; border-radius: 8px; }
 .slate .hint { position: absolute; inset: auto 0 0.7rem 0; text-align: center; pointer-events: none; color: var(--quiet); font-size: 0.9rem; }
 .tools { margin-top: 0.6rem; gap: 0.4rem; }
@@ -79,7 +79,7 @@ dl { margin: 0; }
 .thumb canvas { width: 100%; aspect-ratio: 1; border-radius: 5px; }
 
 /* threshold: two histograms and a line */
-.plot { touch-action: pan-y; cursor: ew-resize; }
+.plot { touch-action: pan-y; cursor: ew-resize; user-select: none; -webkit-user-select: none; }
 .plot .normal { fill: var(--normal); }
 .plot .anomaly { fill: url(#hatch); stroke: var(--anomaly); stroke-width: 1; }
 .plot .faded { opacity: 0.35; }
@@ -116,6 +116,7 @@ input[type="range"] { width: 100%; margin: 0; height: 2.2rem; accent-color: var(
   .tile .strip { height: 34px; }
   .tile .strip canvas { width: 34px; height: 34px; }
   .numbers { grid-column: 1 / -1; grid-auto-flow: column; }
+  .verdict { position: sticky; bottom: 0.5rem; z-index: 1; } /* in sight while the finger draws */
   .verdict strong { font-size: 1rem; }
   button { padding: 0.4rem 0.55rem; font-size: 0.85rem; }
   .outcome { order: -1; display: grid; grid-template-columns: 8rem minmax(0, 1fr); column-gap: 0.9rem; align-items: center; }
