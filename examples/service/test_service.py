@@ -165,6 +165,7 @@ def test_rows_of_a_table(serve, tmp_path):
         ([1.0, 2.0], "load"),
         ({"load": 1.0}, "kind"),
         ({"load": [1.0], "kind": "a"}, "'load'"),
+        ({"load": 10**400, "kind": "a"}, "'load'"),
         ({"load": "much", "kind": "a"}, "load"),
     ):
         answer = post(client, text([wrong]), JSON)
