@@ -64,8 +64,6 @@ def save_map(folder: Path, vae: VAE, digits: data.Dataset, reach: float, tiles: 
 class Itself(scores.Score):
     """An item of one number is its own score: no model has a say."""
 
-    name = "itself"
-
     def terms(self, vae: VAE, x):
         return x[:, 0]
 
