@@ -241,15 +241,15 @@ def test_a_map_pairs_a_change_with_the_defaults(arguments, small_map):
 def test_the_elbo_of_a_map_is_of_normal_examples_that_took_no_part(arguments, small_map):
     data = protocols.load(arguments)
     task = settings.Task(data.x_train[data.y_train == 2], data.x_test, data.y_test != 2)
-    found = settings.measure(task, "images", {"beta": 50.0, "latent_dim": 2}, 0)
+    found = settings.measure(task, "images", {"beta": 5000.0, "latent_dim": 2}, 0)
     order = np.random.RandomState(0).permutation(24)
     validation, train = task.normal[order[6:12]], task.normal[order[12:]]
-    sizes = {"latent_dim": 2, "hidden": [8], "beta": 50.0, "sigma": 0.2, "rate": 1e-3}
+    sizes = {"latent_dim": 2, "hidden": [8], "beta": 5000.0, "sigma": 0.2, "rate": 1e-3}
     vae = protocols.train(train, 2, 4, 0, **sizes)
     draws = [losses.importance_weighted_bound(vae, validation, 1, seed) for seed in range(100)]
     assert found["elbo"] == pytest.approx(np.mean(draws), rel=0.03)
     kl = np.mean(losses.kl_divergence(*vae.encode(validation)))
-    assert 49 * kl > 0.1 * abs(found["elbo"])  # a beta of 50 would be seen
+    assert 4999 * kl > 0.1 * abs(found["elbo"])  # a beta of 5,000 would be seen
 
 
 def test_a_change_of_examples_keeps_the_number_of_steps():
