@@ -38,6 +38,7 @@ FLOORS = {
     "likelihoods": 0,
     "checks": -1,
     "frames": -1,
+    "files": -1,
 }
 # Those of one file, and those of a folder: all files of the latter count as the module
 MODULES = sorted(

@@ -338,14 +338,14 @@ BUGS = {
         "checksum",
     ),
     "one temporary name for a folder": Bug(
-        "detector/archive",
+        "files",
         'f".{target.name}.{uuid.uuid4().hex}.part"',
         '"detector.part"',
         "archive",
         "many_who_save",
     ),
     "a temporary file that stays": Bug(
-        "detector/archive", "temporary.unlink()", "pass", "archive", "save_that_fails"
+        "files", "temporary.unlink()", "pass", "archive", "save_that_fails"
     ),
     "a threshold taken on trust": Bug(
         "detector/storage",
@@ -413,7 +413,7 @@ BUGS = {
         "detector/export", ">= found[:, c, None]", "> found[:, c, None]", "export", "equal_score"
     ),
     "a half-written file of scores": Bug(
-        "command/output", "temporary.replace(target)", "pass", "command", "scores_are and npz"
+        "files", "temporary.replace(target)", "pass", "command", "scores_are and npz"
     ),
 }
 

@@ -77,7 +77,7 @@ def evaluate(options: argparse.Namespace) -> int:
 def info(options: argparse.Namespace) -> int:
     """What a detector is, as CSV: nothing of it is run but the check of its file."""
     detector = load(options.detector)
-    described = archive.read(options.detector).description
+    described = archive.described(options.detector)
     first = described["detectors"][0] if isinstance(detector, VAEDetector) else described
     rows = facts(detector)
     rows["data_shape"] = " x ".join(map(str, rows["data_shape"]))
@@ -109,7 +109,7 @@ def facts(detector: AnomalyDetector | VAEDetector) -> dict[str, object]:
 def load(path: str) -> AnomalyDetector | VAEDetector:
     """The detector of either kind that the file holds; a ValueError for any other file."""
     try:
-        table = "estimator" in archive.read(path).description
+        table = "estimator" in archive.described(path)
     except FileNotFoundError:
         raise ValueError(f"detector is {path!r}, which is not there; expected a file") from None
     except Exception:  # a damaged file: `load` says what is wrong with it
@@ -133,8 +133,7 @@ def shape_of(detector: AnomalyDetector | VAEDetector) -> tuple[int, ...]:
     """That of one item."""
     if isinstance(detector, VAEDetector):
         return (detector.n_features_in_,)
-    models = detector.model if isinstance(detector.model, list) else [detector.model]
-    return models[0].data_shape
+    return detector._models[0].data_shape
 
 
 def _source(options: argparse.Namespace, detector, labelled: bool | None = False) -> inputs.Source:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import io
-import os
 import sys
-import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+
+from .. import files
 
 BAR = 30  # characters
 
@@ -27,17 +26,8 @@ def write(path: str, header: Sequence[str], rows: Iterable[Sequence]) -> None:
         _table(text, header, rows)
         sys.stdout.write(text.getvalue())
         return
-    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}.part")
-    try:
-        with temporary.open("x", newline="", encoding="utf-8") as file:
-            _table(file, header, rows)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(target)
-    except BaseException:  # an interrupt too leaves nothing behind
-        with contextlib.suppress(FileNotFoundError):
-            temporary.unlink()
-        raise
+    with files.whole(target, "x", newline="", encoding="utf-8") as file:
+        _table(file, header, rows)
 
 
 def shown(parts: Iterable, count: int) -> Iterator:

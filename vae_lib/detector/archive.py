@@ -5,18 +5,18 @@ Nothing in it is code, a pickle or a Keras file, and an array is no larger than 
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import io
 import json
 import os
 import shutil
-import uuid
 import zipfile
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+
+from .. import files
 
 FORMAT = 2  # 1 had Keras files inside
 DESCRIPTION, CHECKSUM = "detector.json", "sha256"
@@ -47,21 +47,12 @@ def write(path: str | Path, content: Content) -> None:
         np.save(buffer, array, allow_pickle=False)
         members[f"{name}.npy"] = buffer.getvalue()
     members[CHECKSUM] = _digest(members).encode()
-    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}.part")
-    try:
-        with temporary.open("xb") as file:
-            with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-                for name, member in members.items():
-                    archive.writestr(name, member)
-            file.flush()
-            os.fsync(file.fileno())
+    with files.whole(target) as file:
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+            for name, member in members.items():
+                archive.writestr(name, member)
         if target.exists():
-            shutil.copymode(target, temporary)
-        temporary.replace(target)
-    except BaseException:  # an interrupt too leaves nothing behind
-        with contextlib.suppress(FileNotFoundError):
-            temporary.unlink()
-        raise
+            shutil.copymode(target, file.name)
 
 
 def read(path: str | Path) -> Content:
@@ -86,6 +77,15 @@ def read(path: str | Path) -> Content:
     del members[DESCRIPTION]
     arrays = {name.removesuffix(".npy"): _array(name, part) for name, part in members.items()}
     return Content(description, arrays)
+
+
+def described(path: str | Path) -> dict:
+    """The description alone, in a moment, however large the file: its checksum is not looked at.
+
+    Raises a ValueError or a `zipfile.BadZipFile` for a file that has none.
+    """
+    with zipfile.ZipFile(path) as file:
+        return _description(file)
 
 
 def _description(file: zipfile.ZipFile) -> dict:
