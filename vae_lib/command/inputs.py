@@ -9,14 +9,13 @@ from typing import NamedTuple
 import numpy as np
 
 from ..data import as_images, read_images
-from ..data.layouts import SUFFIXES
+from ..data.layouts import NORMAL, SUFFIXES
 from ..data.pictures import RESIZES
 from ..data.table_files import SUFFIXES as TABLES
 from ..data.table_files import table_of
 from ..frames import is_frame, names_of
 
 PART = 256  # pictures or rows that are read and scored at once
-NORMAL = ("normal", "good")  # folders of normal pictures
 IMAGES, LABELS = ("images", "x", "x_test"), "is_anomaly"  # arrays of an .npz
 FORMS = f"a folder of {SUFFIXES}, an .npz, or a table in {TABLES}"
 

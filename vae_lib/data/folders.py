@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ..checks import check_seed
-from .layouts import SUFFIXES, sides_of
+from .layouts import NORMAL, SUFFIXES, sides_of
 from .parts import check_shares, check_sides, divide
 from .pictures import Background, read_images
 from .splits import Labelled, Split
@@ -21,7 +21,7 @@ def from_folder(
     path: str | Path,
     size: tuple[int, int] | None = None,
     channels: int = 3,
-    normal: str | Sequence[str] = ("normal", "good"),
+    normal: str | Sequence[str] = NORMAL,
     anomaly: str | Sequence[str] = ("anomaly",),
     seed: int = 0,
     calibration: float = 0.25,

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
+NORMAL = ("normal", "good")  # what folders of normal pictures are called
 SYSTEM = ("thumbs.db", "desktop.ini", "__macosx")  # what systems leave behind, and names with a dot
 
 Listed = list[tuple[Path, str | None]]  # files, each with its kind of anomaly

@@ -19,7 +19,7 @@ from ..model import VAE
 from . import archive, export, storage
 from .calibration import METHODS, Calibration
 from .evaluation import Evaluation, evaluate
-from .own import OwnScore, Scorer, digest, is_own
+from .own import OwnScore, Scorer, is_own
 from .state import State, check_models
 
 
@@ -240,7 +240,7 @@ class AnomalyDetector:
         are written: see `load`.
         """
         check_path(path)
-        self._now.check_fresh([digest(model) for model, _ in self._now.views])
+        self._now.check_now()
         archive.write(path, storage.content(self))
 
     @classmethod
@@ -304,7 +304,7 @@ class AnomalyDetector:
             found = f"precision is {precision!r} and format is 'saved_model'"
             raise ValueError(f"{found}; expected 'float32', or the format 'litert'")
         now = self._now
-        now.check_fresh([digest(model) for model, _ in now.views])
+        now.check_now()
         export.write(now, self._score.label(), Path(path), format, precision)
 
     def _heatmap(self, now: State, images) -> np.ndarray:

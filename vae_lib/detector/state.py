@@ -45,7 +45,7 @@ class State(NamedTuple):
         try:
             found, weights = self.scores(images)
         except ValueError:  # perhaps of a score that was fitted on other weights, too
-            self.check_fresh([digest(model) for model, _ in self.views])
+            self.check_now()
             raise
         self.check_fresh(weights)
         return found, self.calibration
@@ -59,6 +59,10 @@ class State(NamedTuple):
                 "the model's weights have changed since calibrate, and its threshold no longer "
                 "holds: call calibrate again"
             )
+
+    def check_now(self) -> None:
+        """There must be a calibration, and it must hold for the weights as they are now."""
+        self.check_fresh([digest(model) for model, _ in self.views])
 
 
 def check_models(model: VAE | Sequence[VAE]) -> list[VAE]:
