@@ -51,6 +51,13 @@ def figure(page, name: str):
     return page.locator(f'[data-vae-live="{name}"]')
 
 
+def cleared(page):
+    """The figure "score" with nothing drawn, and its slate."""
+    score = figure(page, "score")
+    score.get_by_role("button", name="Clear").click()
+    return score, score.locator(".slate canvas")
+
+
 def drag(page, points: list[tuple[float, float]]) -> None:
     """Press at the first point, go through the others, let go at the last."""
     page.mouse.move(*points[0])
@@ -150,17 +157,14 @@ def test_the_preparation_of_a_drawing_is_that_of_mnist(visit, site: Path) -> Non
 def test_nothing_drawn_has_no_verdict(visit, site: Path) -> None:
     page = visit(f"{site.as_uri()}/chapters/try_it.html")
     assert page.evaluate("vaeLive.prepare(new Float64Array(100), 10, 10)") is None
-    score = figure(page, "score")
-    score.get_by_role("button", name="Clear").click()
+    score, _ = cleared(page)
     assert "Draw something" in said(score)
     assert score.get_by_role("button", name="Clear").is_disabled()
 
 
 def test_a_dot_has_no_verdict(visit, site: Path) -> None:
     page = visit(f"{site.as_uri()}/chapters/try_it.html")
-    score = figure(page, "score")
-    score.get_by_role("button", name="Clear").click()
-    slate = score.locator(".slate canvas")
+    score, slate = cleared(page)
     slate.scroll_into_view_if_needed()
     slate.click()
     assert said(score).startswith("Go on.")
@@ -271,9 +275,7 @@ def inked(slate, x: float, y: float) -> bool:
 
 def test_a_second_finger_or_the_palm_draws_nothing(visit, site: Path) -> None:
     page = visit(f"{site.as_uri()}/chapters/try_it.html", **PHONE)
-    score = figure(page, "score")
-    score.get_by_role("button", name="Clear").click()
-    slate = score.locator(".slate canvas")
+    score, slate = cleared(page)
     touch = fingers(page, slate)
     touch("touchStart", (0.2, 0.2))
     touch("touchStart", (0.2, 0.2), PALM)
@@ -286,9 +288,7 @@ def test_a_second_finger_or_the_palm_draws_nothing(visit, site: Path) -> None:
 
 def test_a_stroke_of_the_mouse_and_one_of_the_keyboard_stay_apart(visit, site: Path) -> None:
     page = visit(f"{site.as_uri()}/chapters/try_it.html")
-    score = figure(page, "score")
-    score.get_by_role("button", name="Clear").click()
-    slate = score.locator(".slate canvas")
+    _, slate = cleared(page)
     slate.scroll_into_view_if_needed()
     box = slate.bounding_box()
     slate.focus()
@@ -319,9 +319,8 @@ def test_a_new_theme_leaves_the_keyboard_where_it_was(visit, site: Path) -> None
 
 def test_drawing_with_the_keyboard_gives_a_verdict(visit, site: Path) -> None:
     page = visit(f"{site.as_uri()}/chapters/try_it.html")
-    score = figure(page, "score")
-    score.get_by_role("button", name="Clear").click()
-    score.locator(".slate canvas").focus()
+    score, slate = cleared(page)
+    slate.focus()
     page.keyboard.press("Space")
     assert "Pen down" in said(score)
     for _ in range(6):
