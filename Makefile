@@ -27,7 +27,7 @@ help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name words; \
 	do printf '  make %-14s %s\n' "$$name" "$$words"; done
 
-book: .venv/.installed ## build the site and print the address to open
+book: .venv/.installed ## build the site, with an EPUB of the book, and print the address to open
 	@$(PY) tools/build_site.py
 
 test: .venv/.installed ## unit tests, every chapter with its numbers compared, checks of the pages

@@ -1,8 +1,18 @@
+let bookIsPrinting = false; // solutions that open for the printer must not size formulas for the screen
+
 // What scrolls sideways (wide formulas and tables) can be reached and scrolled by the keyboard.
 {
   const wide = ".bd-article :is(div.math, mjx-container, .text_html, .pst-scrollable-table-container)";
+  // A formula that is a little too wide shrinks to fit; a much wider one scrolls.
+  const fit = (element) => {
+    if (bookIsPrinting || !element.matches("mjx-container[display]")) return;
+    if (element.style.fontSize) element.style.fontSize = "";
+    const share = element.parentElement.clientWidth / element.scrollWidth;
+    if (share < 1 && share > 0.7) element.style.fontSize = `${Math.floor(98 * share)}%`;
+  };
   const mark = () => {
     for (const element of document.querySelectorAll(wide)) {
+      fit(element);
       if (element.scrollWidth > element.clientWidth) element.tabIndex = 0;
       else element.removeAttribute("tabindex");
     }
@@ -10,21 +20,28 @@
   document.addEventListener("DOMContentLoaded", mark);
   document.addEventListener("toggle", mark, true); // a solution that opens
   window.addEventListener("resize", mark);
+  window.addEventListener("afterprint", () => ((bookIsPrinting = false), mark()));
 }
 
 // A page opened from disk may not read others, so that search results come without excerpts.
 if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
 
-// Before printing, solutions open and formulas that are wider than the paper shrink to it.
+// Before printing, colours are those for paper, solutions open, and formulas that are wider than the
+// paper shrink to it.
 {
   const paper = 640; // CSS pixels of text across A4
-  const opened = [];
+  const opened = [], page = document.documentElement;
+  let theme = page.dataset.theme;
   window.addEventListener("beforeprint", () => {
+    bookIsPrinting = true;
+    theme = page.dataset.theme;
+    page.dataset.theme = "light"; // live figures follow
     for (const details of document.querySelectorAll("details:not([open])")) {
       details.open = true;
       opened.push(details);
     }
     for (const formula of document.querySelectorAll("mjx-container[display]")) {
+      formula.style.fontSize = "";
       const width = () => {
         const drawn = formula.querySelector("svg").getBoundingClientRect().width;
         const least = parseFloat(getComputedStyle(formula).minWidth) || drawn;
@@ -36,8 +53,7 @@ if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = f
     }
   });
   window.addEventListener("afterprint", () => {
+    page.dataset.theme = theme;
     for (const details of opened.splice(0)) details.open = false;
-    for (const formula of document.querySelectorAll("mjx-container[display]"))
-      formula.style.fontSize = "";
   });
 }

@@ -1,25 +1,47 @@
-"""Sphinx extension: show the pictures that are attached to a notebook's Markdown cells.
+"""Sphinx extension: show pictures that are attached to a notebook's Markdown cells.
 
 Jupyter, Colab and GitHub know `![…](attachment:result.png)`; MyST-NB does not, so the page gets
-the picture itself in its place.
+the picture itself in its place. A page such as the landing page shows the result of a chapter, with
+the chapter's own words for it, at `<!-- result 06_one_class -->`.
 """
 
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 from sphinx.application import Sphinx
+
+RESULT = re.compile(r"<!-- result (\w+) -->")
+PICTURE = re.compile(r"!\[[^\]]*\]\(attachment:result\.png\)")
+
+
+def inline_cell(cell: dict) -> str:
+    """The text of a cell with its attached pictures inside; they are taken out of the cell."""
+    text = "".join(cell["source"])
+    for name, data in cell.pop("attachments", {}).items():
+        ((kind, content),) = data.items()
+        text = text.replace(f"(attachment:{name})", f"(data:{kind};base64,{content.strip()})")
+    return text
+
+
+def result(chapter: Path) -> str:
+    """The picture of a chapter's opening, as Markdown with the picture inside."""
+    for cell in json.loads(chapter.read_text(encoding="utf-8"))["cells"]:
+        if picture := PICTURE.search("".join(cell["source"])):
+            return inline_cell({**cell, "source": picture[0]})
+    raise ValueError(f"{chapter.name} has no picture attachment:result.png")
 
 
 def inline(app: Sphinx, docname: str, source: list[str]) -> None:
     if not app.env.doc2path(docname).endswith(".ipynb"):
+        chapters = Path(app.srcdir, "chapters")
+        source[0] = RESULT.sub(lambda match: result(chapters / f"{match[1]}.ipynb"), source[0])
         return
     notebook = json.loads(source[0])
     for cell in notebook["cells"]:
-        for name, data in cell.pop("attachments", {}).items():
-            ((kind, content),) = data.items()
-            uri = f"(data:{kind};base64,{content.strip()})"
-            cell["source"] = "".join(cell["source"]).replace(f"(attachment:{name})", uri)
+        cell["source"] = inline_cell(cell)
     source[0] = json.dumps(notebook)
 
 

@@ -1,4 +1,4 @@
-"""Build the site from the committed notebooks, every Sphinx warning an error."""
+"""Build the site and the electronic book from the committed notebooks; a warning is an error."""
 
 from __future__ import annotations
 
@@ -33,8 +33,16 @@ def _build(root: Path) -> subprocess.CompletedProcess:
     shutil.rmtree(root / "_build", ignore_errors=True)
     command = ["jupyter-book", "build", "--all", "-W", "-n", "--keep-going", "-q", "."]
     program = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()"]
+    site = run([*program, *command[1:]], root)
+    if site.returncode:
+        return site
+    here = Path(__file__).with_name("build_epub.py")  # a copy of the book has its own `root`
+    return run([sys.executable, str(here), str(root), str(root / "_build" / "html")], root)
+
+
+def run(command: list[str], folder: Path) -> subprocess.CompletedProcess:
     return subprocess.run(
-        program + command[1:], cwd=root, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        command, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
 
 

@@ -2,7 +2,8 @@
 
 Each image states its size, so that nothing moves while it loads, and all but the first wait until
 they come near. Pictures inside a page become files. The button of a folded cell is named by its
-own words, and the empty corner of a table heads nothing.
+own words, and the empty corner of a table heads nothing. In an EPUB, whose pages are XML and run
+no scripts, a live figure is its still picture.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from sphinx.application import Sphinx
 IMAGE = re.compile(r"<img\b(?P<attributes>[^>]*?)\s*/?>", re.DOTALL)
 SOURCE = re.compile(r'\bsrc="([^"]+)"')
 EMBEDDED = re.compile(r'src="data:image/png;base64,([^"]+)"')
+ACTIVE = re.compile(r"<(script|style)\b.*?</\1>\s*", re.DOTALL)
+VOID = re.compile(r"<(br|hr|img|col|wbr)\b([^>]*?)\s*/?>", re.DOTALL)
 FOLDED = re.compile(
     r'<summary aria-label="Toggle hidden content">\s*'
     r'<p (class="collapsed[^>]*>[^<]*)</p>\s*<p (class="expanded[^>]*>[^<]*)</p>'
@@ -70,7 +73,10 @@ def finish(app: Sphinx, page: str, template: str, context: dict, doctree: nodes.
     folders = [site, *(source / folder for folder in app.config.html_extra_path)]
     html = context["body"].replace("<th></th>", "<td></td>")
     html = FOLDED.sub(r"<summary><span \1</span><span \2</span>", html)
-    context["body"] = sized(stored(html, page, site), page, folders, copied)
+    html = sized(stored(html, page, site), page, folders, copied)
+    if app.builder.name == "epub":
+        html = VOID.sub(r"<\1\2/>", ACTIVE.sub("", html))
+    context["body"] = html
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

@@ -1,4 +1,4 @@
-"""Sphinx extension: what search engines and previews of links read.
+"""Sphinx extension: descriptions and addresses, which the book states elsewhere already.
 
 The address of the site follows from the repository's: GitHub Pages serves OWNER/REPOSITORY below
 https://OWNER.github.io/REPOSITORY/. `html_baseurl` in `_config.yml` overrules that. A chapter is

@@ -14,7 +14,7 @@ from set_repository import declared, text_files
 
 CHAPTERS = find([])
 PAGES = [*CHAPTERS, *sorted(ROOT.glob("chapters/*.md")), *sorted(ROOT.glob("api/*.md"))]
-PAGES += [ROOT / "index.md"]
+PAGES += [ROOT / "index.md", ROOT / "CHANGELOG.md"]
 CITING = text_files(ROOT)
 
 

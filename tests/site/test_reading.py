@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
@@ -9,8 +10,48 @@ from urllib.request import url2pathname
 import pytest
 from pages import CHAPTERS, PAGES, listed
 
-PHONE = 360  # CSS pixels
+PHONE = 320  # CSS pixels
 FOCUSED = "() => document.activeElement.outerHTML.slice(0, 300)"
+LOOKS = "all => all.map(host => host.dataset.look)"
+
+
+def lightness(page, colour: str) -> float:
+    """The mean of red, green and blue that the page's body has, 0 to 255."""
+    found = page.evaluate(f"() => getComputedStyle(document.body).{colour}")
+    return sum(int(part) for part in re.findall(r"\d+", found)[:3]) / 3
+
+
+def landed(page, name: str) -> bool:
+    """Whether the element of that name stands below the page's header, or as high as it can."""
+    return page.evaluate(
+        """(name) => {
+          const top = document.getElementById(name).getBoundingClientRect().top;
+          const end = scrollY + innerHeight >= document.documentElement.scrollHeight - 2;
+          return -2 <= top && (top < 150 || (end && top < innerHeight));
+        }""",
+        name,
+    )
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("name", [*CHAPTERS, "chapters/glossary.html"])
+def test_a_link_leads_to_its_place(address: str, visit, name: str, width: int) -> None:
+    """From the contents beside the page, and from another page, to places all along it."""
+    page = visit(f"{address}/{name}", width=width, awake=False)
+    places = page.locator(".bd-toc a").evaluate_all("all => all.map(a => a.hash.slice(1))")
+    missed = []
+    for place in places[:: max(1, len(places) // 6)]:
+        page.evaluate("(place) => (location.hash = place)", place)
+        page.wait_for_timeout(100)
+        if not landed(page, place):
+            missed.append(f"inside: {place}")
+    for place in places[-1], places[len(places) // 2]:
+        page.goto(f"{address}/index.html")
+        page.goto(f"{address}/{name}#{place}")
+        page.wait_for_timeout(200)
+        if not landed(page, place):
+            missed.append(f"from outside: {place}")
+    assert len(places) > 3 and missed == []
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -125,9 +166,11 @@ def test_a_chapter_is_downloaded(site: Path, visit, name: str) -> None:
 
 @pytest.mark.parametrize("name", CHAPTERS)
 def test_a_chapter_prints_whole(address: str, visit, name: str) -> None:
-    page = visit(f"{address}/{name}", width=718)  # A4 less the usual margins
+    page = visit(f"{address}/{name}", width=718, color_scheme="dark")  # A4 less the usual margins
     page.evaluate("() => dispatchEvent(new Event('beforeprint'))")
     page.emulate_media(media="print")
+    assert lightness(page, "color") < 80 < 240 < lightness(page, "backgroundColor")
+    assert set(page.locator("[data-vae-live]").evaluate_all(LOOKS)) <= {"light"}
     assert page.locator("details:not([open])").count() == 0
     assert page.locator("article h1").is_visible()
     for gone in (".bd-sidebar-primary", ".bd-sidebar-secondary", ".bd-header-article"):
@@ -138,4 +181,6 @@ def test_a_chapter_prints_whole(address: str, visit, name: str) -> None:
     )
     assert [html[:300] for html in cut] == []
     page.evaluate("() => dispatchEvent(new Event('afterprint'))")
+    page.emulate_media(media="screen")
     assert page.locator("details:not([open])").count() > 0
+    assert lightness(page, "backgroundColor") < 80
