@@ -5,7 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks import ablation, leave_one_out, one_class, protocols, record, small_detection
+from benchmarks import (
+    ablation,
+    leave_one_out,
+    one_class,
+    protocols,
+    record,
+    settings,
+    small_detection,
+)
 from vae_lib import records
 
 RECORDS = records.names()
@@ -73,6 +81,18 @@ def test_an_ablation_was_measured_with_the_changes_of_the_benchmark(data):
     own = {"changes": ablation.CHANGES}
     found = records.measured(f"ablation_{data}")["settings"]
     assert (protocols.SETTINGS | own).items() <= found.items()
+
+
+@pytest.mark.parametrize(("data", "kind"), [("keel", "tables")])
+def test_a_map_was_measured_with_the_changes_of_the_benchmark(data, kind):
+    document = records.measured(f"settings_{data}")
+    own = {"defaults": settings.DEFAULTS[kind], "changes": settings.CHANGES[kind]}
+    assert own.items() <= document["settings"].items()
+    assert set(document["results"]) == {
+        task.partition(" ")[0] for task in document["settings"]["tasks"]
+    }
+    for of in document["results"].values():
+        assert list(of) == list(settings.CHANGES[kind])
 
 
 def test_the_small_data_set_was_measured_with_the_settings_of_the_benchmark():
