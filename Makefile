@@ -46,6 +46,7 @@ live: .venv/.installed ## train the models of the live figures anew, and export 
 	@PYTHONPATH=tools:. $(PY) live/export.py
 
 live-outputs: .venv/.installed ## put the live figures as they are into the chapters' outputs
+	@PYTHONPATH=tools:. $(PY) live/settings_map.py
 	@PYTHONPATH=tools:. $(PY) live/stamp.py
 
 serve: book ## build the site and serve it on PORT=8000

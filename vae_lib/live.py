@@ -49,6 +49,12 @@ FIGURES = {
         "rises with them. Below, the fixed one's alarms are soon a solid bar, the online one's "
         "stay single lines.",
     ),
+    "settings": Parts(
+        ("map.js", "settings.js"),
+        "pick a setting and see what it does to the ELBO and to the AUROC",
+        "Two curves over the number of latents, of three seeds each: above, the ELBO of held-out "
+        "normal examples; below, the AUROC. A ring marks the default.",
+    ),
 }
 
 
@@ -74,7 +80,8 @@ class LiveFigure:
 
 
 def show(figure: str) -> LiveFigure:
-    """A live figure, to be the last line of a cell: "latent", "score", "stream" or "threshold".
+    """A live figure, to be the last line of a cell: "latent", "score", "settings",
+    "stream" or "threshold".
 
     Raises:
         ValueError: another name.

@@ -11,8 +11,9 @@ import pytest
 from scipy import stats
 
 import rebuild
+import settings_map
 import stamp
-from vae_lib import data, live, scores, thresholds
+from vae_lib import data, live, records, scores, thresholds
 
 DETECTORS = {"zeros": 0, "eights": 8}
 
@@ -101,6 +102,25 @@ def test_the_codes_of_the_latent_plane_are_those_of_test_digits() -> None:
     held = rebuild.content("plane.js")
     assert set(held["digits"]) == set("0123456789")
     assert len(rebuild.base64.b64decode(held["codes"])) == 2 * len(held["digits"])
+
+
+def test_the_map_of_settings_is_that_of_the_records() -> None:
+    stale = "the maps of settings have changed: run make live-outputs"
+    assert (live.ASSETS / settings_map.FILE).read_text() == settings_map.content(), stale
+
+
+def test_a_curve_of_settings_has_its_values_in_order_and_the_default_among_them() -> None:
+    found = records.measured("settings_keel")
+    curves = settings_map.curves("keel", "one_class", "joint")
+    assert [point["value"] for point in curves["latents"]] == ["2", "4", "8", "16", "32"]
+    assert [point["value"] for point in curves["width"]] == ["16", "64", "128"]
+    assert [point["value"] for point in curves["sigma"]] == ["0.2", "1.0", "learned"]
+    for family, points in curves.items():
+        (own,) = [point for point in points if point.get("own")]
+        tasks = np.array(found["results"]["one_class"]["defaults"]["auroc_joint"])
+        np.testing.assert_allclose(own["auroc"], tasks.mean(axis=1), atol=1e-4, err_msg=family)
+    four = found["results"]["one_class"]["latents 4"]["elbo"]
+    np.testing.assert_allclose(curves["latents"][1]["elbo"], np.mean(four, axis=1), atol=1e-4)
 
 
 @pytest.mark.parametrize("name", live.FIGURES)
