@@ -83,7 +83,7 @@ STROKES := .work/glyphs/letters.npz .work/glyphs/symbols.npz
 OTHERS := .work/pictures/solids.npz .work/pictures/photographs.npz .work/pictures/surfaces.npz
 RIVALS := --detectors pca_32 pca_32_relative knn_5 knn_5_cosine isolation_forest --seeds 3
 
-benchmark: .venv-benchmark/.installed ## hours: all that chapter 9 reads, measured again: DATA=mnist.npz
+benchmark: .venv-benchmark/.installed ## hours: all that chapters 9 and 16 read, measured again: DATA=mnist.npz
 	@test -f "$(DATA)" || { echo "Which data? make benchmark DATA=path/to/mnist.npz" >&2; exit 1; }
 	@for name in glyphs pictures keel "small_detection $(KEPT)"; do $(BENCHMARK) $$name || exit 1; done
 	@for data in $(STROKES) $(OTHERS) "$(DATA)"; do \
@@ -94,6 +94,8 @@ benchmark: .venv-benchmark/.installed ## hours: all that chapter 9 reads, measur
 	$(BENCHMARK) leave_one_out --data "$$data" --threads 1 $(KEPT) || exit 1; done
 	@for data in $(STROKES); do $(BENCHMARK) ablation --data $$data --threads 1 $(KEPT) || exit 1; done
 	@$(BENCHMARK) tables --data .work/keel --threads 1 $(KEPT)
+	@for data in .work/glyphs/letters.npz .work/pictures/photographs.npz .work/keel; do \
+	$(BENCHMARK) settings --data $$data --threads 1 $(KEPT) || exit 1; done
 	@$(BENCHMARK) serving $(KEPT)
 	@$(BENCHMARK) out_of_distribution --data "$(DATA)" --other .work/glyphs/letters.npz --threads 1 $(KEPT)
 	@for name in "peers --protocol one_class" "peers --protocol leave_one_out" "density --k 1" \

@@ -83,7 +83,9 @@ def test_an_ablation_was_measured_with_the_changes_of_the_benchmark(data):
     assert (protocols.SETTINGS | own).items() <= found.items()
 
 
-@pytest.mark.parametrize(("data", "kind"), [("keel", "tables")])
+@pytest.mark.parametrize(
+    ("data", "kind"), [("letters", "images"), ("photographs", "images"), ("keel", "tables")]
+)
 def test_a_map_was_measured_with_the_changes_of_the_benchmark(data, kind):
     document = records.measured(f"settings_{data}")
     own = {"defaults": settings.DEFAULTS[kind], "changes": settings.CHANGES[kind]}
