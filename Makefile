@@ -92,7 +92,6 @@ benchmark: .venv-benchmark/.installed ## hours: all that chapters 9 and 16 read,
 	$(BENCHMARK) peers $(RIVALS) --data $$data --threads 1 $(KEPT) || exit 1; done
 	@for data in $(STROKES) "$(DATA)"; do \
 	$(BENCHMARK) leave_one_out --data "$$data" --threads 1 $(KEPT) || exit 1; done
-	@for data in $(STROKES); do $(BENCHMARK) ablation --data $$data --threads 1 $(KEPT) || exit 1; done
 	@$(BENCHMARK) tables --data .work/keel --threads 1 $(KEPT)
 	@for data in .work/glyphs/letters.npz .work/pictures/photographs.npz .work/keel; do \
 	$(BENCHMARK) settings --data $$data --threads 1 $(KEPT) || exit 1; done

@@ -33,7 +33,6 @@ def main() -> None:
     ood = commands.add_parser("out_of_distribution", help="one data set against another, and worse")
     ood.add_argument("--other", required=True, help="the other data set, an .npz")
     both = commands.add_parser("combination", help="scores of one model, and ways to combine them")
-    parts = commands.add_parser("ablation", help="one change of a setting at a time")
     settings = commands.add_parser("settings", help="a map: each setting, its ELBO and its AUROC")
     settings.add_argument("--data", required=True, help="an .npz of images, or a folder of tables")
     peers = commands.add_parser("peers", help="scikit-learn's and PyOD's detectors, same splits")
@@ -62,9 +61,9 @@ def main() -> None:
     confirm.add_argument("--keel", default=".work/keel", help="the folder of `keel`")
     confirm.add_argument("--threads", type=int, default=1)
     confirm.add_argument("--changed", nargs="+", default=[], help="scores changed on purpose")
-    for command in (density, parts, confirm, *seeded):
+    for command in (density, confirm, *seeded):
         command.add_argument("--work", default=".work/benchmarks", help="where progress is kept")
-    of_images = (density, speed, scoring, memory, one, many, ood, parts, peers, both)
+    of_images = (density, speed, scoring, memory, one, many, ood, peers, both)
     for command in of_images:
         command.add_argument("--data", required=True, help="an .npz in Keras's layout")
     for command in (*of_images, tables, explain, settings):

@@ -88,11 +88,6 @@ def train(x: np.ndarray, epochs: int, batch: int, seed: int, **changes) -> VAE:
     return vae
 
 
-def name_of(score: str | scores.Score) -> str:
-    """What a score is called in a record."""
-    return score if isinstance(score, str) else type(score).__name__
-
-
 def hold_out(normal: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Images to train on, and a few that tell what is usual; `HELD_OUT` says how many."""
     share, least = HELD_OUT
@@ -105,11 +100,11 @@ def all_scores(
     vae: VAE,
     normal: tuple[np.ndarray, np.ndarray],
     x: np.ndarray,
-    chosen: tuple[str | scores.Score, ...] | None = None,
+    chosen: tuple[str, ...] | None = None,
 ) -> dict[str, np.ndarray]:
     """Each chosen score, or all of `SCORES`, of the images x; they learn from `hold_out`."""
     chosen = SCORES if chosen is None else chosen
-    return {name_of(score): scores.get(score).fit(vae, *normal)(vae, x) for score in chosen}
+    return {name: scores.get(name).fit(vae, *normal)(vae, x) for name in chosen}
 
 
 def train_and_score(
@@ -118,7 +113,7 @@ def train_and_score(
     epochs: int,
     batch: int,
     seed: int,
-    chosen: tuple[str | scores.Score, ...] | None = None,
+    chosen: tuple[str, ...] | None = None,
     **changes,
 ) -> dict[str, np.ndarray | float]:
     """`all_scores` of the test images after a training on those that `is_normal` marks.

@@ -17,9 +17,9 @@ FILE = "map.js"
 # Kind of data and detector: record, protocol, score; as chapter 16 has them
 COLUMNS = {
     "letters, one": ("letters", "one_class", "fusion"),
-    "letters, many": ("letters", "leave_one_out", "neighbours"),
+    "letters, many": ("letters", "leave_one_out", "fusion"),
     "photos, one": ("photographs", "one_class", "fusion"),
-    "photos, many": ("photographs", "leave_one_out", "neighbours"),
+    "photos, many": ("photographs", "leave_one_out", "fusion"),
     "tables, joint": ("keel", "one_class", "joint"),
     "tables, ELBO": ("keel", "one_class", "elbo"),
 }

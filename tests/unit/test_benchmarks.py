@@ -12,7 +12,6 @@ from PIL import Image
 from sklearn.covariance import EmpiricalCovariance
 
 from benchmarks import (
-    ablation,
     combination,
     confirm,
     contestants,
@@ -174,26 +173,6 @@ def test_a_peer_by_class_takes_the_smallest_score_of_its_classes(arguments):
     found = peers._scores(name + peers.BY_CLASS, data, 2, 0, arguments)["scores"]
     parts = [peers.fit(name, data.x_train[data.y_train == c], 0, 1) for c in others]
     np.testing.assert_array_equal(found, np.min([part(data.x_test) for part in parts], axis=0))
-
-
-def test_an_ablation_changes_one_setting_at_a_time(arguments, monkeypatch):
-    changes = {"as it is": {}, "one latent": {"latent_dim": 1}, "half": {"share_of_epochs": 0.5}}
-    monkeypatch.setattr(ablation, "CHANGES", changes)
-    settings, train = [], protocols.train
-
-    def remember(*given, **changes):
-        vae = train(*given, **changes)
-        settings.append((vae.latent_dim, given[1], len(given[0])))
-        return vae
-
-    monkeypatch.setattr(protocols, "train", remember)
-    found = run(ablation, arguments, "ablation")["results"]
-    trained = ((16, 2), (1, 2), (16, 1))  # latents, epochs
-    assert settings == [(*setting, n) for setting in trained for n in (16, 16, 32, 32)]
-    for table in found.values():
-        assert set(table) == {"one_class", "leave_one_out"}
-        assert list(table["one_class"]["relative"]["by_class"]) == ["2", "11"]
-    assert found["as it is"] != found["one latent"]
 
 
 @pytest.fixture
