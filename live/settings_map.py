@@ -29,7 +29,8 @@ def content(columns: dict[str, tuple[str, str, str]] = COLUMNS) -> str:
     """The script: for each column and setting its values in order, with the means of each seed."""
     found = {name: curves(*column) for name, column in columns.items()}
     text = json.dumps({"columns": found}, separators=(",", ":"))
-    return f"(function (live) {{ live.map = {text}; }})((window.vaeLive = window.vaeLive || {{}}));\n"
+    own = "(window.vaeLive = window.vaeLive || {})"
+    return f"(function (live) {{ live.map = {text}; }})({own});\n"
 
 
 def curves(data: str, protocol: str, score: str) -> dict[str, list[dict]]:

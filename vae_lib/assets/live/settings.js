@@ -16,8 +16,8 @@
     </style>
     <section aria-label="Live figure: a map of settings">
       <div class="picks">
-        <label>Data and detector<select class="column"></select></label>
-        <label>Setting<select class="setting"></select></label>
+        <div><label for="column">Data and detector</label><select id="column"></select></div>
+        <div><label for="setting">Setting</label><select id="setting"></select></div>
       </div>
       <svg class="elbo" role="img"></svg>
       <svg class="auroc" role="img"></svg>
@@ -30,7 +30,7 @@
   const signed = (v, digits) => v.toFixed(digits).replace("-", "\u2212");
 
   function start(root, $) {
-    const column = $(".column"), setting = $(".setting"), columns = live.map.columns;
+    const column = $("#column"), setting = $("#setting"), columns = live.map.columns;
     for (const name of Object.keys(columns)) column.append(live.make("option", { textContent: name }));
 
     // The settings that were changed on these data; the one that was chosen stays if it can.
