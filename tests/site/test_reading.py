@@ -54,6 +54,13 @@ def test_a_link_leads_to_its_place(address: str, visit, name: str, width: int) -
     assert len(places) > 3 and missed == []
 
 
+def test_folded_code_has_one_name_at_a_time(address: str, visit) -> None:
+    summary = visit(f"{address}/chapters/06_one_class.html").locator("details.hide > summary").first
+    assert summary.inner_text().strip() == "Show the code"
+    summary.click()
+    assert summary.inner_text().strip() == "Hide the code"
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_a_phone_shows_a_page_without_sideways_scroll(address: str, visit, name: str) -> None:
     page = visit(f"{address}/{name}", width=PHONE)
