@@ -17,7 +17,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from . import losses
+from . import files, losses
 from .batches import checked, plain_errors
 from .checks import check_count, check_seed, is_real
 from .model import VAE
@@ -268,10 +268,9 @@ class Resume(keras.callbacks.BackupAndRestore):
 
     def _write_note(self) -> None:
         self._memories = {digest: self._memories.get(digest) for digest in self._backups}
-        part = self._note.with_suffix(".part")
         note = {**self._run, "backups": self._backups, "memories": self._memories}
-        part.write_text(json.dumps(note))
-        part.replace(self._note)  # whole or not at all
+        with files.whole(self._note, "x") as file:
+            json.dump(note, file)
         used = {(memory or {}).get("weights") for memory in self._memories.values()}
         for file in self._note.parent.glob("best.*.npz"):
             if file.name not in used:
