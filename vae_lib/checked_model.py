@@ -74,6 +74,10 @@ class CheckedModel(keras.Model):
         return x
 
     def _fit(self, *args, callbacks=None, **kwargs):
+        optimizer = getattr(self, "optimizer", None)  # `compile` may be missing: Keras says so
+        if optimizer is not None and not optimizer.built:  # its weights, made by the first step,
+            with self.distribute_strategy.scope():  # would have the step traced twice
+                optimizer.build(self.trainable_variables)
         with _told(kwargs):
             return super().fit(*args, callbacks=_watched(callbacks), **kwargs)
 

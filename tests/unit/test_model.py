@@ -438,8 +438,9 @@ def test_an_unknown_batch_size_is_traced_once(vae, images):
     assert len(traces) == 1
 
 
-def test_fit_traces_no_batch_size_anew(make_vae, images, monkeypatch):
-    vae, calls = make_vae(graph=True), []
+def test_fit_traces_its_step_once_whatever_the_batch_size(make_vae, images, monkeypatch):
+    vae, calls = make_vae(), []
+    vae.compile(keras.optimizers.Adam())  # has weights of its own, unlike SGD
     decode = vae.decode
 
     def counted(z):
@@ -448,9 +449,8 @@ def test_fit_traces_no_batch_size_anew(make_vae, images, monkeypatch):
 
     monkeypatch.setattr(vae, "decode", counted)
     fit(vae, images, batch_size=5, epochs=2)
-    first = len(calls)
     fit(vae, images[:7], batch_size=3, epochs=2)
-    assert 1 <= len(calls) == first
+    assert len(calls) == 1
 
 
 def test_the_xla_compiler_takes_it(make_vae, images):
