@@ -70,13 +70,15 @@ def test_mathematics_is_drawn(address: str, visit, name: str) -> None:
 @pytest.mark.parametrize("name", CHAPTERS)
 def test_a_picture_of_each_chapter_is_kept(site: Path, visit, name: str) -> None:
     """For a person to look at: `_build/screenshots`."""
-    for label, options in {
-        "desktop": {"width": 1280},
-        "phone": {"width": 390},
-        "dark": {"width": 1280, "color_scheme": "dark"},
-    }.items():
-        page = visit((site / name).as_uri(), **options)
-        page.locator("img[loading=lazy]").evaluate_all("all => all.forEach(i => i.loading='eager')")
+    page = visit((site / name).as_uri())
+    page.locator("img[loading=lazy]").evaluate_all("all => all.forEach(i => i.loading='eager')")
+    for label, width, scheme in (
+        ("desktop", 1280, "light"),
+        ("dark", 1280, "dark"),
+        ("phone", 390, "light"),
+    ):
+        page.set_viewport_size({"width": width, "height": 800})
+        page.emulate_media(color_scheme=scheme)
         page.wait_for_load_state("networkidle")
         target = SCREENSHOTS / f"{Path(name).stem}-{label}.png"
         page.screenshot(path=target, full_page=True)

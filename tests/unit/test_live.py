@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shutil
 from pathlib import Path
@@ -13,6 +14,7 @@ from scipy import stats
 import rebuild
 import settings_map
 import stamp
+from notebook_files import ROOT, code_cells, read
 from vae_lib import data, live, records, scores, thresholds
 
 DETECTORS = {"zeros": 0, "eights": 8}
@@ -107,6 +109,12 @@ def test_the_codes_of_the_latent_plane_are_those_of_test_digits() -> None:
 def test_the_map_of_settings_is_that_of_the_records() -> None:
     stale = "the maps of settings have changed: run make live-outputs"
     assert (live.ASSETS / settings_map.FILE).read_text() == settings_map.content(), stale
+
+
+def test_the_columns_of_the_map_are_those_of_its_chapter() -> None:
+    sources = [cell.source for cell in code_cells(read(ROOT / "chapters" / "16_settings.ipynb"))]
+    (cell,) = [source for source in sources if source.startswith("COLUMNS = ")]
+    assert ast.literal_eval(ast.parse(cell).body[0].value) == settings_map.COLUMNS
 
 
 def test_a_curve_of_settings_has_its_values_in_order_and_the_default_among_them() -> None:

@@ -260,16 +260,15 @@ def test_auto_tries_each_candidate_on_images_it_has_not_learned_from(trained, ma
     parts, held = many[:25], many[25:]
     auto = scores.Auto().fit(trained, parts, held)
     assert list(auto.table) == ["relative", "neighbours", "fusion", "typicality"]
+    made = [kind(held, np.random.RandomState(0)).astype("float32") for kind in scores.pseudo.KINDS]
     for name, area in auto.table.items():
-        areas = []
-        for kind in scores.pseudo.KINDS:
-            strange = kind(held, np.random.RandomState(0)).astype("float32")
-            found = np.empty((2, len(held)))
-            for fold in range(5):
-                tried = np.arange(len(held)) % 5 == fold
-                score = scores.get(name).fit(trained, parts, held[~tried])
-                found[:, tried] = [score(trained, x[tried]) for x in (held, strange)]
-            areas.append(roc_auc_score(np.repeat([0, 1], len(held)), found.ravel()))
+        found = np.empty((1 + len(made), len(held)))
+        for fold in range(5):
+            tried = np.arange(len(held)) % 5 == fold
+            score = scores.get(name).fit(trained, parts, held[~tried])
+            found[:, tried] = [score(trained, x[tried]) for x in (held, *made)]
+        truth = np.repeat([0, 1], len(held))
+        areas = [roc_auc_score(truth, [*found[0], *strange]) for strange in found[1:]]
         assert area == pytest.approx(np.mean(areas), abs=0.01)
 
 
