@@ -45,6 +45,11 @@ def test_figures_carry_their_alt_text(site: Path, chapter: Path) -> None:
     assert shown == expected
 
 
+def test_a_name_or_comma_of_code_is_no_element(site: Path) -> None:
+    code = page(site, CHAPTERS[6]).select_one(".highlight-ipython3")
+    assert code.select(".k") and not code.select(".n, .p, .w")
+
+
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
 def test_chapter_has_a_colab_button(site: Path, chapter: Path) -> None:
     link = (
