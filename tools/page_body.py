@@ -44,7 +44,7 @@ def stored(html: str, page: str, site: Path) -> str:
 
 
 def sized(html: str, page: str, folders: list[Path], copied: dict[str, Path]) -> str:
-    """The same with the size of each PNG file that is in a folder, or will be `copied` there."""
+    """The same with the size of each picture that is in a folder, or will be `copied` there."""
     seen = 0
 
     def size(match: re.Match) -> str:
@@ -53,7 +53,7 @@ def sized(html: str, page: str, folders: list[Path], copied: dict[str, Path]) ->
         place = posixpath.normpath(posixpath.join(posixpath.dirname(page), address))
         files = [copied.get(place), *(folder / place for folder in folders)]
         file = next((file for file in files if file and file.is_file()), None)
-        if file is None or file.suffix != ".png" or " width=" in match["attributes"]:
+        if file is None or file.suffix not in (".png", ".webp") or " width=" in match["attributes"]:
             return match[0]
         with Image.open(file) as picture:
             width, height = picture.size
