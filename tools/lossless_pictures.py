@@ -5,13 +5,15 @@ An EPUB keeps its PNG, since readers of e-books need not know WebP.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from PIL import Image
 from sphinx.application import Sphinx
 from sphinx.transforms.post_transforms.images import ImageConverter
 
 
 class Lossless(ImageConverter):
-    conversion_rules = [("image/png", "image/webp")]
+    conversion_rules: ClassVar[list[tuple[str, str]]] = [("image/png", "image/webp")]
 
     def is_available(self) -> bool:
         return True
