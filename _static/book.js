@@ -10,24 +10,17 @@ let bookIsPrinting = false; // solutions that open for the printer must not size
     const share = element.parentElement.clientWidth / element.scrollWidth;
     if (share < 1 && share > 0.7) element.style.fontSize = `${Math.floor(98 * share)}%`;
   };
-  const mark = (element) => {
-    fit(element);
-    if (element.scrollWidth > element.clientWidth) element.tabIndex = 0;
-    else element.removeAttribute("tabindex");
+  const mark = () => {
+    for (const element of document.querySelectorAll(wide)) {
+      fit(element);
+      if (element.scrollWidth > element.clientWidth) element.tabIndex = 0;
+      else element.removeAttribute("tabindex");
+    }
   };
-  const all = (act) => document.querySelectorAll(wide).forEach(act);
-  // Each as it comes near, since a look at its width lays out all that is above it; at the first
-  // key all of them, for the tab key stops at those that scroll.
-  const near = (entries) => {
-    for (const { isIntersecting, target } of entries)
-      if (isIntersecting) watch.unobserve(target), mark(target);
-  };
-  const watch = new IntersectionObserver(near, { rootMargin: "100% 0px" });
-  const start = () => all((element) => watch.observe(element));
-  document.addEventListener("DOMContentLoaded", start);
-  document.addEventListener("keydown", () => all(mark), { once: true, capture: true });
-  window.addEventListener("resize", start);
-  window.addEventListener("afterprint", () => ((bookIsPrinting = false), start()));
+  document.addEventListener("DOMContentLoaded", mark);
+  document.addEventListener("toggle", mark, true); // a solution that opens
+  window.addEventListener("resize", mark);
+  window.addEventListener("afterprint", () => ((bookIsPrinting = false), mark()));
 }
 
 // A page opened from disk may not read others, so that search results come without excerpts.
