@@ -34,7 +34,7 @@ class CheckedModel(keras.Model):
     def compile_from_config(self, config: dict) -> None:
         """What Keras does on loading, but not for a model with a `compile` of its own."""
         self.compile(**keras.saving.deserialize_keras_object(config))
-        self.optimizer.build(self.trainable_variables)
+        self._build_optimizer()
 
     def fit(self, x=None, y=None, *, validation_data=None, sample_weight=None, **kwargs):
         """As in Keras."""
@@ -74,12 +74,16 @@ class CheckedModel(keras.Model):
         return x
 
     def _fit(self, *args, callbacks=None, **kwargs):
-        optimizer = getattr(self, "optimizer", None)  # `compile` may be missing: Keras says so
-        if optimizer is not None and not optimizer.built:  # its weights, made by the first step,
-            with self.distribute_strategy.scope():  # would have the step traced twice
-                optimizer.build(self.trainable_variables)
+        self._build_optimizer()
         with _told(kwargs):
             return super().fit(*args, callbacks=_watched(callbacks), **kwargs)
+
+    def _build_optimizer(self) -> None:
+        """Give it its weights: made within the first step, they would have it traced twice."""
+        optimizer = getattr(self, "optimizer", None)  # `compile` may be missing: Keras says so
+        if optimizer is not None and not optimizer.built:
+            with self.distribute_strategy.scope():
+                optimizer.build(self.trainable_variables)
 
 
 def check_parts(validation_data: tuple | list) -> None:
