@@ -1,6 +1,7 @@
 """Sphinx extension: the site's pictures as lossless WebP, the same pixels in half the bytes of PNG.
 
-An EPUB keeps its PNG, since readers of e-books need not know WebP.
+An EPUB keeps its PNG, since readers of e-books need not know WebP; so do the still pictures of
+live figures, which stand in raw HTML.
 """
 
 from __future__ import annotations
@@ -25,9 +26,10 @@ class Lossless(ImageConverter):
 
 
 def refuse_png(app: Sphinx) -> None:
-    """Sphinx converts what a builder does not take, pictures inside a page included."""
+    """Sphinx converts what a builder does not take, pictures inside Markdown included."""
     if app.builder.name == "html":
-        app.builder.supported_image_types = ["image/svg+xml", "image/webp", "image/jpeg"]
+        others = [kind for kind in app.builder.supported_image_types if kind != "image/png"]
+        app.builder.supported_image_types = [*others, "image/webp"]
         app.builder.supported_data_uri_images = False
 
 

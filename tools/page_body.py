@@ -1,7 +1,7 @@
 """Sphinx extension: what Sphinx and MyST-NB leave out of a page's body and no other extension adds.
 
 Each image states its size, so that nothing moves while it loads, and all but the first wait until
-they come near. Pictures inside a page become files. The button of a folded cell is named by its
+they come near. Pictures inside raw HTML become files. The button of a folded cell is named by its
 own words, and the empty corner of a table heads nothing. In an EPUB, whose pages are XML and run
 no scripts, a live figure is its still picture.
 """
@@ -31,7 +31,7 @@ FOLDED = re.compile(
 
 
 def stored(html: str, page: str, site: Path) -> str:
-    """The same with each picture that the page carries inside as a file."""
+    """The same with each picture that its raw HTML carries inside as a file."""
 
     def store(match: re.Match) -> str:
         content = base64.b64decode(match[1])
