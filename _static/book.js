@@ -3,19 +3,24 @@ let bookIsPrinting = false; // solutions that open for the printer must not size
 // What scrolls sideways (wide formulas and tables) can be reached and scrolled by the keyboard.
 {
   const wide = ".bd-article :is(div.math, mjx-container, .text_html, .pst-scrollable-table-container)";
-  // A formula that is a little too wide shrinks to fit; a much wider one scrolls.
-  const fit = (element) => {
-    if (bookIsPrinting || !element.matches("mjx-container[display]")) return;
-    if (element.style.fontSize) element.style.fontSize = "";
-    const share = element.parentElement.clientWidth / element.scrollWidth;
-    if (share < 1 && share > 0.7) element.style.fontSize = `${Math.floor(98 * share)}%`;
-  };
+  // Each step below first reads all widths and then changes what follows from them: a change
+  // between two readings has the whole page laid out anew.
   const mark = () => {
-    for (const element of document.querySelectorAll(wide)) {
-      fit(element);
-      if (element.scrollWidth > element.clientWidth) element.tabIndex = 0;
+    const elements = [...document.querySelectorAll(wide)];
+    if (!bookIsPrinting) fit(elements.filter((element) => element.matches("mjx-container[display]")));
+    const scrolls = elements.map((element) => element.scrollWidth > element.clientWidth);
+    elements.forEach((element, i) => {
+      if (scrolls[i]) element.tabIndex = 0;
       else element.removeAttribute("tabindex");
-    }
+    });
+  };
+  // A formula that is a little too wide shrinks to fit; a much wider one scrolls.
+  const fit = (formulas) => {
+    for (const formula of formulas) if (formula.style.fontSize) formula.style.fontSize = "";
+    const shares = formulas.map((formula) => formula.parentElement.clientWidth / formula.scrollWidth);
+    formulas.forEach((formula, i) => {
+      if (shares[i] < 1 && shares[i] > 0.7) formula.style.fontSize = `${Math.floor(98 * shares[i])}%`;
+    });
   };
   document.addEventListener("DOMContentLoaded", mark);
   document.addEventListener("toggle", mark, true); // a solution that opens

@@ -90,6 +90,12 @@ def alt_texts(notebook: NotebookNode) -> Iterator[str]:
             yield "a picture in Markdown has no alt text"
 
 
+def plotting_is_folded(notebook: NotebookNode) -> Iterator[str]:
+    for number, cell in enumerate(code_cells(notebook), start=1):
+        if pictures(cell) and not {"hide-input", "hide-cell"} & set(tags(cell)):
+            yield f"cell {number} draws a figure, and its code is not folded (hide-input)"
+
+
 def figures_have_facts(notebook: NotebookNode) -> Iterator[str]:
     for number, cell in enumerate(code_cells(notebook), start=1):
         if pictures(cell) and not any(output_text(out).strip() for out in cell.outputs):
@@ -210,6 +216,7 @@ CHECKS = (
     nothing_unchecked,
     plain_markdown,
     alt_texts,
+    plotting_is_folded,
     figures_have_facts,
     sizes,
     run_time,

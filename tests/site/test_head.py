@@ -37,6 +37,22 @@ def test_a_page_has_a_preview(site: Path, name: str) -> None:
     assert found["og:title"] and found["og:description"] and found["og:image:alt"]
 
 
+def test_each_chapter_has_its_number_in_the_side_bar(site: Path) -> None:
+    page = BeautifulSoup((site / CHAPTERS[0]).read_text("utf-8"), "html.parser")
+    entries = [a.get_text(" ", strip=True) for a in page.select(".bd-sidebar-primary .toctree-l1 > a")]
+    numbered = [entry for entry in entries if re.match(r"\d+\. ", entry)]
+    assert [int(entry.partition(".")[0]) for entry in numbered] == [*range(1, len(CHAPTERS) + 1)]
+
+
+@pytest.mark.parametrize("name", listed())
+def test_a_page_says_where_to_report_a_mistake(site: Path, name: str) -> None:
+    line = BeautifulSoup((site / name).read_text("utf-8"), "html.parser").select_one(".feedback")
+    links = [a["href"] for a in line.select("a")]
+    source = name.removesuffix(".html")
+    assert any("/issues/new?" in link and source.rpartition("/")[2] in link for link in links)
+    assert any(f"/edit/main/{source}." in link for link in links)
+
+
 def test_every_chapter_has_a_card() -> None:
     described = cards((ROOT / "index.md").read_text(encoding="utf-8"))
     assert {name.removesuffix(".html") for name in CHAPTERS} <= set(described)

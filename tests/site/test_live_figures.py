@@ -186,6 +186,14 @@ def test_a_phone_on_its_side_leaves_room_to_scroll_beside_the_slate(visit, site:
     assert slate["height"] < 0.8 * 360 and slate["width"] < 0.5 * 740
 
 
+def test_a_phone_on_its_side_keeps_the_verdict_in_sight(visit, site: Path) -> None:
+    page = visit(f"{site.as_uri()}/chapters/try_it.html", viewport={"width": 740, "height": 360})
+    slate, verdict = (figure(page, "score").locator(name) for name in (".slate", ".verdict"))
+    slate.evaluate("(slate) => scrollTo(0, slate.getBoundingClientRect().top + scrollY - 60)")
+    said_in = verdict.bounding_box()
+    assert said_in["y"] + said_in["height"] <= 360 and said_in["height"] < 100
+
+
 def test_drawing_with_the_mouse_gives_a_verdict(page) -> None:
     score = figure(page, "score")
     score.get_by_role("button", name="Zeros are normal").click()

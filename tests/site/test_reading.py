@@ -77,6 +77,34 @@ def test_a_phone_shows_a_page_without_sideways_scroll(address: str, visit, name:
     assert outside == []
 
 
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_a_formula_fits_the_column_of_a_desktop(address: str, visit, name: str) -> None:
+    page = visit(f"{address}/{name}", awake=False)
+    for width in 1280, 1366, 1920:
+        page.set_viewport_size({"width": width, "height": 800})
+        cut = page.locator(".bd-article mjx-container[display]").evaluate_all(
+            "all => all.filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.textContent)"
+        )
+        assert cut == [], f"at {width} pixels"
+
+
+def test_figures_in_the_dark_lie_on_their_own_white(address: str, visit) -> None:
+    page = visit(f"{address}/{CHAPTERS[5]}", color_scheme="dark")
+    grounds = page.locator(".cell_output img").evaluate_all(
+        "all => all.map(e => getComputedStyle(e).backgroundColor)"
+    )
+    assert set(grounds) == {"rgb(255, 255, 255)"}
+
+
+def test_a_list_of_terms_has_the_height_that_it_will_have(address: str, visit) -> None:
+    height = "() => document.documentElement.scrollHeight"
+    page = visit(f"{address}/chapters/glossary.html")
+    opened = page.evaluate(height)
+    for _ in range(40):
+        page.keyboard.press("PageDown")
+    assert abs(page.evaluate(height) - opened) < 50
+
+
 @pytest.mark.parametrize("scheme", ["http", "file"])
 def test_search_finds_a_word(address: str, site: Path, visit, scheme: str) -> None:
     start = f"{address}/index.html" if scheme == "http" else (site / "index.html").as_uri()

@@ -124,4 +124,8 @@ input[type="range"] { width: 100%; margin: 0; height: 2.2rem; accent-color: var(
   .outcome .readout { margin: 0; }
   section { padding: 0.75rem; }
 }
+
+@media (max-height: 480px) { /* a phone on its side */
+  .verdict { position: sticky; bottom: 0.5rem; z-index: 1; min-height: 0; padding: 0.3rem 0.9rem; }
+}
 `;
