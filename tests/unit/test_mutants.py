@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import shutil
@@ -460,7 +461,7 @@ class Outcome(NamedTuple):
 
 def run(folder: Path, files: list[str], only: str) -> Outcome:
     """Those unit tests on the library in `folder`, in a process of their own."""
-    options = ["-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:nbval"]
+    options = ["-q", "-x", "-p", "no:cacheprovider", "--disable-plugin-autoload"]
     paths = [f"tests/test_{file}.py" for file in files]
     arguments = ["-c", "/dev/null", f"--rootdir={folder}", *options, "-k", only, *paths]
     output = folder / "output.txt"
@@ -478,6 +479,7 @@ def forked(folder: Path, arguments: list[str], output: Path) -> None:
     os.chdir(folder)
     sys.dont_write_bytecode = True
     sys.path.insert(0, str(folder))
+    gc.freeze()  # what is imported already is no garbage: pytest collects three times
     status = pytest.main(arguments)
     sys.stdout.flush()
     os._exit(status)  # nothing of the parent's is to be done here
