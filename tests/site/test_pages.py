@@ -18,7 +18,7 @@ def test_these_are_all_pages(site: Path) -> None:
     assert {name for name in built if not name.startswith("_static")} == set(PAGES)
 
 
-@pytest.mark.parametrize("name", FROM_DISK)
+@pytest.mark.parametrize("name", sorted({*FROM_DISK} - {*CHAPTERS}))  # chapters: see below
 def test_a_page_opens_quietly_from_disk(site: Path, visit, name: str) -> None:
     page = visit((site / name).as_uri())
     assert page.foreign == []
@@ -49,7 +49,7 @@ def test_a_missing_page_is_explained_at_any_depth(address: str, visit, depth: st
 
 
 @pytest.mark.parametrize("name", CHAPTERS)
-def test_mathematics_is_drawn(address: str, visit, name: str) -> None:
+def test_mathematics_is_drawn_and_fits_a_desktop(address: str, visit, name: str) -> None:
     page = visit(f"{address}/{name}")
     formulas = page.locator(".math")
     assert formulas.count() > 0
@@ -60,6 +60,12 @@ def test_mathematics_is_drawn(address: str, visit, name: str) -> None:
     )
     assert min(sizes) > 2
     assert page.locator("[data-mml-node=merror], .tex-error").count() == 0
+    for width in 1280, 1366, 1920:
+        page.set_viewport_size({"width": width, "height": 800})
+        cut = page.locator(".bd-article mjx-container[display]").evaluate_all(
+            "all => all.filter(f => f.scrollWidth > f.clientWidth + 1).map(f => f.textContent)"
+        )
+        assert cut == [], f"at {width} pixels"
     words = page.locator("article").evaluate(
         "a => {a = a.cloneNode(true);"
         " a.querySelectorAll('pre, code, .math').forEach(e => e.remove()); return a.textContent}"
@@ -68,7 +74,9 @@ def test_mathematics_is_drawn(address: str, visit, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CHAPTERS)
-def test_a_picture_of_each_chapter_is_kept(site: Path, visit, name: str) -> None:
+def test_a_chapter_opens_quietly_from_disk_and_its_picture_is_kept(
+    site: Path, visit, name: str
+) -> None:
     """For a person to look at: `_build/screenshots`."""
     page = visit((site / name).as_uri())
     page.locator("img[loading=lazy]").evaluate_all("all => all.forEach(i => i.loading='eager')")
@@ -83,3 +91,5 @@ def test_a_picture_of_each_chapter_is_kept(site: Path, visit, name: str) -> None
         target = SCREENSHOTS / f"{Path(name).stem}-{label}.png"
         page.screenshot(path=target, full_page=True)
         assert target.stat().st_size > 10_000
+    assert page.foreign == []
+    assert page.problems == []
