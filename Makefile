@@ -8,6 +8,8 @@ JOBS ?= 2
 PORT ?= 8000
 PY := .venv/bin/python
 BENCHMARK := .venv-benchmark/bin/python -m benchmarks
+# Small models on two threads keep both busy and gain little: JOBS processes have one each.
+ONE_THREAD := TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 OMP_NUM_THREADS=1
 KEPT := --out vae_lib/records # where chapter 9 finds them
 
 # What these tools would write into the home directory goes into .work instead.
@@ -31,7 +33,7 @@ book: .venv/.installed ## build the site, with an EPUB of the book, and print th
 	@$(PY) tools/build_site.py
 
 test: .venv/.installed ## unit tests, every chapter with its numbers compared, checks of the pages
-	@$(PY) -m pytest -q -n $(JOBS) --dist loadfile
+	@$(ONE_THREAD) $(PY) -m pytest -q -n $(JOBS) --dist loadfile
 
 execute: .venv/.installed ## run chapters anew: all, or CHAPTER=04; FRESH=1 redraws every figure
 	@$(PY) tools/execute.py $(if $(FRESH),--fresh) $(CHAPTER)
@@ -71,7 +73,7 @@ test-threads: .venv/.installed ## the chapters with one thread, then with two
 	$(PY) -m pytest -q chapters || exit 1; done
 
 test-oldest: .venv-oldest/.installed ## unit tests and chapters with the oldest TensorFlow and Keras
-	@.venv-oldest/bin/python -m pytest -q -n $(JOBS) --dist loadfile tests/unit chapters
+	@$(ONE_THREAD) .venv-oldest/bin/python -m pytest -q -n $(JOBS) --dist loadfile tests/unit chapters
 
 test-examples: .venv-examples/.installed ## the examples, really started: service, batch, workers
 	@.venv-examples/bin/python -m pytest -q -s examples
