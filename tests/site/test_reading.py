@@ -77,7 +77,7 @@ def test_a_phone_shows_a_page_without_sideways_scroll(address: str, visit, name:
 
 
 def test_figures_in_the_dark_lie_on_their_own_white(address: str, visit) -> None:
-    page = visit(f"{address}/{CHAPTERS[5]}", color_scheme="dark")
+    page = visit(f"{address}/{CHAPTERS[5]}", color_scheme="dark", awake=False)
     grounds = page.locator(".cell_output img").evaluate_all(
         "all => all.map(e => getComputedStyle(e).backgroundColor)"
     )
