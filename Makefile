@@ -9,7 +9,7 @@ PORT ?= 8000
 PY := .venv/bin/python
 BENCHMARK := .venv-benchmark/bin/python -m benchmarks
 # Small models on two threads keep both busy and gain little: JOBS processes have one each.
-ONE_THREAD := TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 OMP_NUM_THREADS=1
+threads = TF_NUM_INTRAOP_THREADS=$(1) TF_NUM_INTEROP_THREADS=$(1) OMP_NUM_THREADS=$(1)
 KEPT := --out vae_lib/records # where chapter 9 finds them
 
 # What these tools would write into the home directory goes into .work instead.
@@ -33,7 +33,7 @@ book: .venv/.installed ## build the site, with an EPUB of the book, and print th
 	@$(PY) tools/build_site.py
 
 test: .venv/.installed ## unit tests, every chapter with its numbers compared, checks of the pages
-	@$(ONE_THREAD) $(PY) -m pytest -q -n $(JOBS) --dist loadfile
+	@$(call threads,1) $(PY) -m pytest -q -n $(JOBS) --dist loadfile
 
 execute: .venv/.installed ## run chapters anew: all, or CHAPTER=04; FRESH=1 redraws every figure
 	@$(PY) tools/execute.py $(if $(FRESH),--fresh) $(CHAPTER)
@@ -69,11 +69,10 @@ test-colab: | need-python ## the same with the versions that Colab has today, wh
 
 test-threads: .venv/.installed ## the chapters with one thread, then with two
 	@for n in 1 2; do echo "Threads: $$n"; \
-	TF_NUM_INTRAOP_THREADS=$$n TF_NUM_INTEROP_THREADS=$$n OMP_NUM_THREADS=$$n \
-	$(PY) -m pytest -q chapters || exit 1; done
+	$(call threads,$$n) $(PY) -m pytest -q chapters || exit 1; done
 
 test-oldest: .venv-oldest/.installed ## unit tests and chapters with the oldest TensorFlow and Keras
-	@$(ONE_THREAD) .venv-oldest/bin/python -m pytest -q -n $(JOBS) --dist loadfile tests/unit chapters
+	@$(call threads,1) .venv-oldest/bin/python -m pytest -q -n $(JOBS) --dist loadfile tests/unit chapters
 
 test-examples: .venv-examples/.installed ## the examples, really started: service, batch, workers
 	@.venv-examples/bin/python -m pytest -q -s examples

@@ -49,7 +49,7 @@ def test_a_missing_page_is_explained_at_any_depth(address: str, visit, depth: st
 
 
 @pytest.mark.parametrize("name", CHAPTERS)
-def test_mathematics_is_drawn_and_fits_a_desktop(address: str, visit, name: str) -> None:
+def test_mathematics_is_drawn_and_nothing_is_cut_off(address: str, visit, name: str) -> None:
     page = visit(f"{address}/{name}")
     formulas = page.locator(".math")
     assert formulas.count() > 0
@@ -62,8 +62,9 @@ def test_mathematics_is_drawn_and_fits_a_desktop(address: str, visit, name: str)
     assert page.locator("[data-mml-node=merror], .tex-error").count() == 0
     for width in 1280, 1366, 1920:
         page.set_viewport_size({"width": width, "height": 800})
-        cut = page.locator(".bd-article mjx-container[display]").evaluate_all(
-            "all => all.filter(f => f.scrollWidth > f.clientWidth + 1).map(f => f.textContent)"
+        wide = page.locator(".bd-article :is(mjx-container[display], .cell_output .text_html)")
+        cut = wide.evaluate_all(
+            "all => all.filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.textContent)"
         )
         assert cut == [], f"at {width} pixels"
     words = page.locator("article").evaluate(

@@ -93,13 +93,6 @@ def test_a_list_of_terms_has_the_height_that_it_will_have(address: str, visit) -
     assert abs(page.evaluate(height) - opened) < 50
 
 
-def test_a_table_of_results_fits_the_column_of_a_desktop(address: str, visit) -> None:
-    wide = "all => all.filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.innerText)"
-    for name in CHAPTERS:
-        page = visit(f"{address}/{name}#all", awake=False)
-        assert page.locator(".cell_output .text_html").evaluate_all(wide) == [], name
-
-
 @pytest.mark.parametrize("scheme", ["http", "file"])
 def test_search_finds_a_word(address: str, site: Path, visit, scheme: str) -> None:
     start = f"{address}/index.html" if scheme == "http" else (site / "index.html").as_uri()
