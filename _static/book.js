@@ -2,7 +2,7 @@ let bookIsPrinting = false; // solutions that open for the printer must not size
 
 // What scrolls sideways (wide formulas and tables) can be reached and scrolled by the keyboard.
 {
-  const wide = ".bd-article :is(div.math, mjx-container, .text_html, .pst-scrollable-table-container)";
+  const wide = "article :is(div.math, mjx-container, .text_html, .table-wrapper)";
   // Each step below first reads all widths and then changes what follows from them: a change
   // between two readings has the whole page laid out anew.
   const mark = () => {
@@ -14,13 +14,16 @@ let bookIsPrinting = false; // solutions that open for the printer must not size
       else element.removeAttribute("tabindex");
     });
   };
-  // A formula that is a little too wide shrinks to fit; a much wider one scrolls.
+  // A formula that is a little too wide shrinks until it fits; a much wider one scrolls.
   const fit = (formulas) => {
     for (const formula of formulas) if (formula.style.fontSize) formula.style.fontSize = "";
-    const shares = formulas.map((formula) => formula.parentElement.clientWidth / formula.scrollWidth);
-    formulas.forEach((formula, i) => {
-      if (shares[i] < 1 && shares[i] > 0.7) formula.style.fontSize = `${Math.floor(98 * shares[i])}%`;
-    });
+    const isWide = (formula) => formula.scrollWidth > formula.clientWidth + 1;
+    let wide = formulas.filter(isWide);
+    for (let size = 95; wide.length && size >= 70; size -= 5) {
+      for (const formula of wide) formula.style.fontSize = `${size}%`;
+      wide = wide.filter(isWide);
+    }
+    for (const formula of wide) formula.style.fontSize = "";
   };
   document.addEventListener("DOMContentLoaded", mark);
   document.addEventListener("toggle", mark, true); // a solution that opens
@@ -31,16 +34,14 @@ let bookIsPrinting = false; // solutions that open for the printer must not size
 // A page opened from disk may not read others, so that search results come without excerpts.
 if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
 
-// Before printing, colours are those for paper, solutions open, and formulas that are wider than the
-// paper shrink to it.
+// Before printing, live figures take the colours for paper, as the theme does, solutions open, and
+// formulas that are wider than the paper shrink to it.
 {
   const paper = 640; // CSS pixels of text across A4
-  const opened = [], page = document.documentElement;
-  let theme = page.dataset.theme;
+  const opened = [];
   window.addEventListener("beforeprint", () => {
     bookIsPrinting = true;
-    theme = page.dataset.theme;
-    page.dataset.theme = "light"; // live figures follow
+    document.documentElement.dataset.theme = "light"; // live figures look here first
     for (const details of document.querySelectorAll("details:not([open])")) {
       details.open = true;
       opened.push(details);
@@ -58,7 +59,7 @@ if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = f
     }
   });
   window.addEventListener("afterprint", () => {
-    page.dataset.theme = theme;
+    delete document.documentElement.dataset.theme;
     for (const details of opened.splice(0)) details.open = false;
   });
 }

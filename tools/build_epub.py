@@ -1,7 +1,7 @@
 """Make one EPUB file of the whole book, beside the pages: Jupyter Book has no command for it.
 
-Sphinx's builder takes the configuration of the site, less what is for a site: its theme, which
-stumbles over an electronic book, and the scripts of the live figures, which keep their pictures.
+Sphinx's builder takes the configuration of the site, less what is for a site: its templates, and
+the scripts of the live figures, which keep their pictures.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from sphinx.util.docutils import docutils_namespace, patch_docutils
 from set_repository import declared
 
 OF_THE_SITE = {
-    *("sphinx_book_theme", "sphinx_copybutton", "sphinx_comments"),
-    *("sphinxext.opengraph", "notfound.extension", "site_head", "style_sheet"),
+    *("sphinx_copybutton", "sphinx_comments", "sphinxext.opengraph"),
+    *("notfound.extension", "site_head"),
 }
 THEIR_OPTIONS = ("ogp_", "notfound_", "comments_")
 
@@ -32,7 +32,7 @@ def configuration(root: Path) -> dict:
     config["exclude_patterns"] = [*config["exclude_patterns"], "**/*.js", "**/made_by.txt"]
     address = f"https://github.com/{declared(root)}"
     config |= {"epub_identifier": address, "epub_scheme": "URL", "epub_uid": "book"}
-    return config | {"project": config["html_title"], "html_js_files": []}
+    return config | {"project": config["html_title"], "html_js_files": [], "templates_path": []}
 
 
 def build(root: Path, target: Path) -> None:

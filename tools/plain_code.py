@@ -16,12 +16,13 @@ from pygments.token import Text
 from sphinx.application import Sphinx
 from sphinx.highlighting import PygmentsBridge
 
-STYLES = [get_style_by_name(f"a11y-high-contrast-{scheme}") for scheme in ("light", "dark")]
+LIGHT, DARK = "a11y-high-contrast-light", "a11y-high-contrast-dark"
+STYLES = [get_style_by_name(name) for name in (LIGHT, DARK)]
 
 
 @cache
 def coloured(kind: tuple) -> bool:
-    """Whether one of the theme's two styles draws it unlike plain text."""
+    """Whether one of the two styles draws it unlike plain text."""
     return any(style.style_for_token(kind) != style.style_for_token(Text) for style in STYLES)
 
 
@@ -31,6 +32,13 @@ class Formatter(HtmlFormatter):
         super().format_unencoded(plain, file)
 
 
+def choose(app: Sphinx) -> None:
+    """An option of the theme, which it declares only after those of `_config.yml` are read."""
+    app.config.pygments_dark_style = DARK
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     PygmentsBridge.html_formatter = Formatter
+    app.connect("config-inited", lambda _, config: setattr(config, "pygments_style", LIGHT))
+    app.connect("builder-inited", choose, priority=400)  # before the theme looks
     return {"parallel_read_safe": True, "parallel_write_safe": True}

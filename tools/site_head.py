@@ -18,7 +18,7 @@ from sphinx.config import Config
 
 from set_repository import declared
 
-CARD = re.compile(r":link: (?P<page>[\w/]+)\n:link-type: doc\n(?P<words>.+?)\n:::", re.DOTALL)
+CARD = re.compile(r"card\n\[.+\]\((?P<page>[\w/]+)\.\w+\)\n\n(?P<words>.+)\n:::")
 MADE = {
     "search": "Search the chapters and the reference of the book.",
     "genindex": "Every function and class of vae_lib, in alphabetical order.",

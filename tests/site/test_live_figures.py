@@ -320,7 +320,7 @@ def test_a_new_theme_leaves_the_keyboard_where_it_was(visit, site: Path) -> None
     page = visit(f"{site.as_uri()}/chapters/try_it.html")
     thumb = figure(page, "score").locator(".thumb").first
     thumb.focus()
-    page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    page.evaluate("document.body.dataset.theme = 'dark'")
     page.wait_for_function("document.querySelector('[data-vae-live]').dataset.look === 'dark'")
     assert thumb.evaluate("(thumb) => thumb.getRootNode().activeElement === thumb")
 
@@ -630,7 +630,7 @@ def test_figures_follow_the_theme_of_the_page(visit, site: Path) -> None:
     assert hosts.count() == len(live.FIGURES)
     paper = "(h) => getComputedStyle(h).getPropertyValue('--paper').trim()"
     for theme, colour in (("dark", "#0f131a"), ("light", "#fff")):
-        page.evaluate("(t) => (document.documentElement.dataset.theme = t)", theme)
+        page.evaluate("(t) => (document.body.dataset.theme = t)", theme)
         for i in range(len(live.FIGURES)):
             page.wait_for_function(
                 "([h, t]) => h.dataset.look === t", arg=[hosts.nth(i).element_handle(), theme]

@@ -44,7 +44,7 @@ def test_a_missing_page_is_explained_at_any_depth(address: str, visit, depth: st
     assert [problem for problem in page.problems if "404" not in problem] == []
     assert page.locator("h1").inner_text() == "Page not found"
     assert page.evaluate("() => getComputedStyle(document.body).fontFamily") != "serif"
-    page.locator(".bd-sidebar-primary a", has_text="Glossary").click()
+    page.locator(".sidebar-tree a", has_text="Glossary").click()
     page.wait_for_url("**/glossary.html")
 
 
@@ -62,7 +62,7 @@ def test_mathematics_is_drawn_and_nothing_is_cut_off(address: str, visit, name: 
     assert page.locator("[data-mml-node=merror], .tex-error").count() == 0
     for width in 1280, 1366, 1920:
         page.set_viewport_size({"width": width, "height": 800})
-        wide = page.locator(".bd-article :is(mjx-container[display], .cell_output .text_html)")
+        wide = page.locator("article :is(mjx-container[display], .cell_output .text_html)")
         cut = wide.evaluate_all(
             "all => all.filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.textContent)"
         )

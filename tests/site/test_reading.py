@@ -37,7 +37,7 @@ def landed(page, name: str) -> bool:
 def test_a_link_leads_to_its_place(address: str, visit, name: str, width: int) -> None:
     """From the contents beside the page, and from another page, to places all along it."""
     page = visit(f"{address}/{name}", width=width, awake=False)
-    places = page.locator(".bd-toc a").evaluate_all("all => all.map(a => a.hash.slice(1))")
+    places = page.locator(".toc-tree a").evaluate_all("all => all.map(a => a.hash.slice(1))")
     missed = []
     for place in places[:: max(1, len(places) // 6)]:
         page.evaluate("(place) => (location.hash = place)", place)
@@ -69,7 +69,7 @@ def test_a_phone_shows_a_page_without_sideways_scroll(address: str, visit, name:
     outside = page.locator("article :is(p, li, h1, h2, h3, img, pre, table, .math)").evaluate_all(
         """all => all.filter(e => {
              if (e.closest('table, .text_html, pre')?.parentElement?.closest('article') &&
-                 e.closest('.pst-scrollable-table-container, .text_html, pre')) return false;
+                 e.closest('.table-wrapper, .text_html, pre')) return false;
              return e.getBoundingClientRect().right > innerWidth + 1;
            }).map(e => e.outerHTML.slice(0, 200))"""
     )
@@ -97,8 +97,8 @@ def test_a_list_of_terms_has_the_height_that_it_will_have(address: str, visit) -
 def test_search_finds_a_word(address: str, site: Path, visit, scheme: str) -> None:
     start = f"{address}/index.html" if scheme == "http" else (site / "index.html").as_uri()
     page = visit(start)
-    page.keyboard.press("Control+k")
-    page.wait_for_function("() => document.activeElement.matches('input[type=search]')")
+    page.keyboard.press("/")
+    page.wait_for_function("() => document.activeElement.matches('input[name=q]')")
     page.keyboard.type("reparameterisation")
     page.keyboard.press("Enter")
     page.wait_for_selector("#search-results li a")
@@ -112,14 +112,14 @@ def test_search_finds_a_word(address: str, site: Path, visit, scheme: str) -> No
 def test_the_first_key_skips_to_the_text(address: str, visit) -> None:
     page = visit(f"{address}/{CHAPTERS[0]}")
     page.keyboard.press("Tab")
-    link = page.locator("#pst-skip-link a")
+    link = page.locator(".skip-to-content")
     assert link.evaluate("a => a === document.activeElement")
     in_sight = "() => document.activeElement.getBoundingClientRect().top >= 0"
     page.wait_for_function(in_sight)  # it slides in
     page.keyboard.press("Enter")
-    page.wait_for_url("**#main-content")
+    page.wait_for_url("**#furo-main-content")
     page.keyboard.press("Tab")
-    assert page.evaluate("() => document.activeElement.closest('main') !== null")
+    assert page.evaluate("() => document.activeElement.closest('article') !== null")
 
 
 def test_every_stop_of_the_tab_key_shows(address: str, visit) -> None:
@@ -137,33 +137,30 @@ def test_every_stop_of_the_tab_key_shows(address: str, visit) -> None:
         assert seen, f"no focus ring on {page.evaluate(FOCUSED)}"
 
 
-def test_the_menus_work_by_keyboard(address: str, visit) -> None:
-    page = visit(f"{address}/{CHAPTERS[0]}")
-    for button, entry in [
-        (".dropdown-launch-buttons > button", "Colab"),
-        (".dropdown-download-buttons > button", ".ipynb"),
-    ]:
-        page.locator(button).focus()
-        page.keyboard.press("Enter")
-        page.locator(".dropdown-menu.show", has_text=entry).wait_for()
-        page.keyboard.press("Escape")
-        page.wait_for_selector(".dropdown-menu.show", state="detached")
+def test_the_contents_open_by_keyboard_on_a_phone(address: str, visit) -> None:
+    page = visit(f"{address}/{CHAPTERS[0]}", width=PHONE)
+    page.keyboard.press("Tab")
+    ring = page.locator(".nav-overlay-icon").evaluate("e => getComputedStyle(e).outlineStyle")
+    assert ring == "solid"
+    page.keyboard.press("Space")
+    entry = page.locator(".sidebar-tree a", has_text="Glossary")
+    page.wait_for_function("e => e.getBoundingClientRect().left >= 0", arg=entry.element_handle())
 
 
 def test_the_colour_button_changes_the_colours(address: str, visit) -> None:
     page = visit(f"{address}/index.html", color_scheme="light")
     seen = set()
     for _ in range(3):
-        page.locator(".theme-switch-button").first.click()
+        page.locator(".theme-toggle:visible").click()
         seen.add(page.evaluate("() => getComputedStyle(document.body).backgroundColor"))
     assert len(seen) == 2
-    assert page.locator(".theme-switch-button .theme-switch:visible").count() == 1
+    assert page.locator(".theme-toggle svg:visible").count() == 1
 
 
 def test_the_contents_open_on_a_phone(address: str, visit) -> None:
     page = visit(f"{address}/{CHAPTERS[0]}", width=PHONE)
-    page.locator("button.primary-toggle").click()
-    page.locator(".bd-sidebar-primary a", has_text="Glossary").click()
+    page.locator(".nav-overlay-icon").click()
+    page.locator(".sidebar-tree a", has_text="Glossary").click()
     page.wait_for_url("**/glossary.html")
 
 
@@ -171,20 +168,18 @@ def test_pages_follow_each_other(address: str, visit) -> None:
     order = listed()
     page = visit(f"{address}/{order[0]}")
     for name in order[1:]:
-        page.locator("a.right-next").click()
+        page.locator("a.next-page").click()
         page.wait_for_url(f"**/{name}")
     for name in reversed(order[:-1]):
-        page.locator("a.left-prev").click()
+        page.locator("a.prev-page").click()
         page.wait_for_url(f"**/{name}")
 
 
 @pytest.mark.parametrize("name", CHAPTERS)
 def test_a_chapter_is_downloaded_or_opened_elsewhere(site: Path, name: str) -> None:
     page = BeautifulSoup((site / name).read_text(encoding="utf-8"), "html.parser")
-    links = [a["href"] for a in page.select(".dropdown-download-buttons a")]
-    (notebook,) = [link for link in links if link.endswith(".ipynb")]
-    assert ((site / name).parent / notebook).is_file()
-    elsewhere = [a["href"] for a in page.select(".dropdown-launch-buttons a")]
+    *elsewhere, notebook = [a["href"] for a in page.select(".launch a")]
+    assert notebook.endswith(".ipynb") and ((site / name).parent / notebook).is_file()
     for host in "colab.research.google.com", "mybinder.org":
         assert any(f"//{host}/" in link and Path(name).stem in link for link in elsewhere)
     assert len(page.select("a[href*='colab.research.google.com']")) >= 2
@@ -199,7 +194,7 @@ def test_a_chapter_prints_whole(address: str, visit, name: str) -> None:
     assert set(page.locator("[data-vae-live]").evaluate_all(LOOKS)) <= {"light"}
     assert page.locator("details:not([open])").count() == 0
     assert page.locator("article h1").is_visible()
-    for gone in (".bd-sidebar-primary", ".bd-sidebar-secondary", ".bd-header-article"):
+    for gone in (".sidebar-drawer", ".toc-drawer", ".mobile-header", ".launch", ".feedback"):
         assert not page.locator(gone).first.is_visible()
     cut = page.locator("article :is(.math, pre, img, table)").evaluate_all(
         "all => all.filter(e => e.getBoundingClientRect().right > innerWidth + 1 ||"

@@ -29,7 +29,7 @@
   function isDark() {
     const page = document.documentElement, body = document.body;
     const said =
-      page.dataset.theme || page.getAttribute("theme") || body.dataset.vscodeThemeKind ||
+      page.dataset.theme || page.getAttribute("theme") || body.dataset.theme || body.dataset.vscodeThemeKind ||
       { true: "light", false: "dark" }[body.dataset.jpThemeLight];
     if (said && said !== "auto") return /dark/.test(said) || /^vscode-high-contrast$/.test(said);
     return matchMedia("(prefers-color-scheme: dark)").matches;
