@@ -2,7 +2,7 @@ let bookIsPrinting = false; // solutions that open for the printer must not size
 
 // What scrolls sideways (wide formulas and tables) can be reached and scrolled by the keyboard.
 {
-  const wide = "article :is(div.math, mjx-container, .text_html, .table-wrapper)";
+  const wide = "article :is(div.math, mjx-container, .text_html, .table-wrapper, pre)";
   // Each step below first reads all widths and then changes what follows from them: a change
   // between two readings has the whole page laid out anew.
   const mark = () => {

@@ -10,7 +10,7 @@ from bs4 import BeautifulSoup
 from checks import pictures
 from site_assets import foreign_assets, missing_files
 
-from notebook_files import ROOT, code_cells, find, read
+from notebook_files import code_cells, find, read
 from set_repository import declared
 
 CHAPTERS = find([])

@@ -6,6 +6,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from pages import PAGES
 
+FOLLOWED = """(scheme) => [...document.querySelectorAll("[data-look]")].every(
+    (figure) => figure.dataset.look === scheme)"""
 COLOURS = ["color-contrast", "link-in-text-block"]
 
 
@@ -15,6 +17,7 @@ def test_axe_finds_nothing(address: str, visit, name: str) -> None:
     found = []
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
+        page.wait_for_function(FOLLOWED, arg=scheme)
         # a scheme changes colours alone
         only = {"runOnly": {"type": "rule", "values": COLOURS}} if scheme == "dark" else {}
         options = {"resultTypes": ["violations"], **only}

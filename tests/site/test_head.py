@@ -39,9 +39,7 @@ def test_a_page_has_a_preview(site: Path, name: str) -> None:
 
 def test_each_chapter_has_its_number_in_the_side_bar(site: Path) -> None:
     page = BeautifulSoup((site / CHAPTERS[0]).read_text("utf-8"), "html.parser")
-    entries = [
-        a.get_text(" ", strip=True) for a in page.select(".sidebar-tree .toctree-l1 > a")
-    ]
+    entries = [a.get_text(" ", strip=True) for a in page.select(".sidebar-tree .toctree-l1 > a")]
     numbered = [entry for entry in entries if re.match(r"\d+\. ", entry)]
     assert [int(entry.partition(".")[0]) for entry in numbered] == [*range(1, len(CHAPTERS) + 1)]
 
