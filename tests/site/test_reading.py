@@ -11,6 +11,7 @@ from pages import CHAPTERS, PAGES, listed
 
 PHONE = 320  # CSS pixels
 FOCUSED = "() => document.activeElement.outerHTML.slice(0, 300)"
+OFF_PAPER = ".sidebar-drawer .toc-drawer .mobile-header .skip-to-content .launch .feedback".split()
 LOOKS = "all => all.map(host => host.dataset.look)"
 
 
@@ -186,16 +187,17 @@ def test_a_chapter_is_downloaded_or_opened_elsewhere(site: Path, name: str) -> N
     assert len(page.select("a[href*='colab.research.google.com']")) >= 2
 
 
-@pytest.mark.parametrize("name", CHAPTERS)
-def test_a_chapter_prints_whole(address: str, visit, name: str) -> None:
+@pytest.mark.parametrize("name", [*CHAPTERS, "index.html"])
+def test_a_page_prints_whole(address: str, visit, name: str) -> None:
     page = visit(f"{address}/{name}", width=718, color_scheme="dark")  # A4 less the usual margins
+    folded = page.locator("details:not([open])").count()
     page.evaluate("() => dispatchEvent(new Event('beforeprint'))")
     page.emulate_media(media="print")
     assert lightness(page, "color") < 80 < 240 < lightness(page, "backgroundColor")
     assert set(page.locator("[data-vae-live]").evaluate_all(LOOKS)) <= {"light"}
     assert page.locator("details:not([open])").count() == 0
     assert page.locator("article h1").is_visible()
-    for gone in (".sidebar-drawer", ".toc-drawer", ".mobile-header", ".launch", ".feedback"):
+    for gone in OFF_PAPER:
         assert not page.locator(gone).first.is_visible()
     cut = page.locator("article :is(.math, pre, img, table)").evaluate_all(
         "all => all.filter(e => e.getBoundingClientRect().right > innerWidth + 1 ||"
@@ -204,5 +206,5 @@ def test_a_chapter_prints_whole(address: str, visit, name: str) -> None:
     assert [html[:300] for html in cut] == []
     page.evaluate("() => dispatchEvent(new Event('afterprint'))")
     page.emulate_media(media="screen")
-    assert page.locator("details:not([open])").count() > 0
+    assert page.locator("details:not([open])").count() == folded
     assert lightness(page, "backgroundColor") < 80
