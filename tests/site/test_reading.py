@@ -11,7 +11,14 @@ from pages import CHAPTERS, PAGES, listed
 
 PHONE = 320  # CSS pixels
 FOCUSED = "() => document.activeElement.outerHTML.slice(0, 300)"
-OFF_PAPER = ".sidebar-drawer .toc-drawer .mobile-header .skip-to-content .launch .feedback".split()
+OFF_PAPER = [
+    ".sidebar-drawer",
+    ".toc-drawer",
+    ".mobile-header",
+    ".skip-to-content",
+    ".launch",
+    ".feedback",
+]
 LOOKS = "all => all.map(host => host.dataset.look)"
 
 

@@ -1,0 +1,33 @@
+"""Sphinx extension: HTML that a page brings along, as screen readers and an EPUB need it.
+
+The corner of pandas' tables is an empty heading, which heads nothing. In an EPUB, whose pages are
+XML and run no scripts, a live figure is its still picture. Sphinx leaves such HTML as it is.
+"""
+
+from __future__ import annotations
+
+import re
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.transforms.post_transforms import SphinxPostTransform
+
+ACTIVE = re.compile(r"<(script|style)\b.*?</\1>\s*", re.DOTALL)
+VOID = re.compile(r"<(br|hr|img|col|wbr)\b([^>]*?)\s*/?>", re.DOTALL)
+
+
+class Mended(SphinxPostTransform):
+    default_priority = 900
+    formats = ("html",)
+
+    def run(self, **options: object) -> None:
+        for node in self.document.findall(nodes.raw):
+            html = node.astext().replace("<th></th>", "<td></td>")
+            if self.app.builder.name == "epub":
+                html = VOID.sub(r"<\1\2/>", ACTIVE.sub("", html))
+            node[0:] = [nodes.Text(html)]
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    app.add_post_transform(Mended)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
