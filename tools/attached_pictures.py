@@ -1,7 +1,7 @@
-"""Sphinx extension: show pictures that are attached to a notebook's Markdown cells.
+"""Sphinx extension: pictures attached to Markdown cells, which MyST-NB does not know.
 
-Jupyter, Colab and GitHub know `![…](attachment:result.png)`; MyST-NB does not, so the page gets
-the picture itself in its place. A page such as the landing page shows the result of a chapter, with
+Jupyter, Colab and GitHub show `![…](attachment:result.png)`. The page gets the picture itself in
+its place. A page such as the landing page shows the result of a chapter, with
 the chapter's own words for it, at `<!-- result 06_one_class -->`.
 """
 

@@ -1,4 +1,4 @@
-"""Sphinx extension: chapters and reference link to each other, without markup in the notebooks.
+"""Sphinx extension: links from plain words: in Jupyter the roles of Sphinx would show as such.
 
 Code in a text, such as `losses.elbo` or `vae.encode(x)`, becomes a link where the reference
 documents an object of that name. The number of an equation, such as (6.3), becomes a link to it:

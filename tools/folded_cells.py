@@ -1,6 +1,7 @@
-"""Sphinx extension: the button of a folded cell is named by its own words, as a reader hears it.
+"""Sphinx extension: folded cells that say what they show: MyST-NB says "Toggle hidden content".
 
-MyST-NB names it "Toggle hidden content" instead, and puts paragraphs inside, where HTML has none.
+A screen reader reads that out in place of the button's words; and these were paragraphs, which a
+summary of HTML may not hold.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""Sphinx extension: typeset mathematics while the site is built, so that no page has to.
+"""Sphinx extension: formulas as pictures: Sphinx's renderers need scripts in pages, or LaTeX.
 
-MathJax runs here, in V8, and turns each formula into an SVG picture with MathML beside it for
-screen readers. A page thus needs no script, no font and no network for its formulas, and nothing
-moves while it loads. A formula that MathJax cannot read is a warning, which fails the build.
+MathJax runs here while the site is built, in V8, and turns each formula into an SVG picture with
+MathML beside it for screen readers. A page thus needs no script, no font and no network for its
+formulas, and nothing moves while it loads. A formula that MathJax cannot read is a warning, which
+fails the build.
 
 The MathJax files are those that `sphinx-mathjax-offline` carries; it is used for them alone.
 """

@@ -1,7 +1,7 @@
-"""Sphinx extension: in highlighted code, only what has a colour of its own is an element.
+"""Sphinx extension: highlighted code in half the elements: Pygments makes one of each comma.
 
-Pygments makes a `<span>` of each name and comma as well, in the colour that all text has: in a
-chapter of long code these were nearly half of all elements, and a phone lays out each.
+Here only what has a colour of its own is a `<span>`. In a chapter of long code those in the colour
+of all text were nearly half of all elements, and a phone lays out each.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Sphinx extension: HTML that a page brings along, as screen readers and an EPUB need it.
+"""Sphinx extension: HTML of outputs for screen readers and EPUBs: Sphinx leaves it as it is.
 
 The corner of pandas' tables is an empty heading, which heads nothing. In an EPUB, whose pages are
-XML and run no scripts, a live figure is its still picture. Sphinx leaves such HTML as it is.
+XML and run no scripts, a live figure is its still picture.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Sphinx extension: descriptions and addresses, which the book states elsewhere already.
+"""Sphinx extension: descriptions from the landing page's cards; others take a page's first words.
 
 The address of the site follows from the repository's: GitHub Pages serves OWNER/REPOSITORY below
 https://OWNER.github.io/REPOSITORY/. `html_baseurl` in `_config.yml` overrules that. A chapter is

@@ -16,7 +16,8 @@ ADDRESSES = (
     re.compile(rf"git\+https://github\.com/({SLUG})"),
     re.compile(rf"git clone (?:--\S+ )*https://github\.com/({SLUG})"),
     re.compile(
-        rf"^(?:\s*url|repository-code|Repository)\s*[:=] *\"?https://github\.com/({SLUG})", re.M
+        rf"^ *(?:source_repository|repository-code|Repository)\s*[:=] *\"?https://github\.com/({SLUG})",
+        re.M,
     ),
 )
 

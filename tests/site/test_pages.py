@@ -10,6 +10,7 @@ from pages import CHAPTERS, FROM_DISK, PAGES
 from notebook_files import ROOT
 
 SCREENSHOTS = ROOT / "_build" / "screenshots"
+WIDE = "article :is(mjx-container[display], .cell_output .text_html, .table-wrapper)"
 each_page = pytest.mark.parametrize("name", PAGES)
 
 
@@ -62,8 +63,7 @@ def test_mathematics_is_drawn_and_nothing_is_cut_off(address: str, visit, name: 
     assert page.locator("[data-mml-node=merror], .tex-error").count() == 0
     for width in 1280, 1366, 1920:
         page.set_viewport_size({"width": width, "height": 800})
-        wide = page.locator("article :is(mjx-container[display], .cell_output .text_html)")
-        cut = wide.evaluate_all(
+        cut = page.locator(WIDE).evaluate_all(
             "all => all.filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.textContent)"
         )
         assert cut == [], f"at {width} pixels"
