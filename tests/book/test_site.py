@@ -45,6 +45,19 @@ def test_figures_carry_their_alt_text(site: Path, chapter: Path) -> None:
     assert shown == expected
 
 
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
+def test_pictures_state_their_size_and_wait(site: Path, chapter: Path) -> None:
+    first, *others = page(site, chapter).select("article img:not([data-vae-live] img)")
+    assert all(int(img["width"]) > 0 < int(img["height"]) for img in (first, *others))
+    assert "loading" not in first.attrs and {img["loading"] for img in others} == {"lazy"}
+
+
+def test_html_of_outputs_is_as_screen_readers_need_it(site: Path) -> None:
+    chapter = page(site, CHAPTERS[5])
+    assert chapter.select("table.dataframe td:empty") and not chapter.select("th:empty")
+    assert chapter.select("summary") and not chapter.select("summary[aria-label], summary p")
+
+
 def test_a_name_or_comma_of_code_is_no_element(site: Path) -> None:
     code = page(site, CHAPTERS[6]).select_one(".highlight-ipython3")
     assert code.select(".k") and not code.select(".n, .p, .w")
