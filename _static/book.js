@@ -3,10 +3,18 @@ let bookIsPrinting = false; // solutions that open for the printer must not size
 // What scrolls sideways (wide formulas and tables) can be reached and scrolled by the keyboard.
 {
   const wide = "article :is(div.math, mjx-container, .text_html, .table-wrapper, pre)";
-  // Each step below first reads all widths and then changes what follows from them: a change
-  // between two readings has the whole page laid out anew.
+  // A section at a time, so that a long chapter does not keep a phone from its reader. Each step
+  // first reads all widths and then changes what follows from them: a change between two readings
+  // has the section laid out anew.
   const mark = () => {
-    const elements = [...document.querySelectorAll(wide)];
+    const sections = new Map();
+    for (const element of document.querySelectorAll(wide)) {
+      const section = element.closest("section");
+      sections.set(section, [...(sections.get(section) || []), element]);
+    }
+    for (const elements of sections.values()) setTimeout(() => markAll(elements));
+  };
+  const markAll = (elements) => {
     if (!bookIsPrinting) fit(elements.filter((element) => element.matches("mjx-container[display]")));
     const scrolls = elements.map((element) => element.scrollWidth > element.clientWidth);
     elements.forEach((element, i) => {

@@ -63,6 +63,7 @@ def test_mathematics_is_drawn_and_nothing_is_cut_off(address: str, visit, name: 
     assert page.locator("[data-mml-node=merror], .tex-error").count() == 0
     for width in 1280, 1366, 1920:
         page.set_viewport_size({"width": width, "height": 800})
+        page.wait_for_timeout(200)  # formulas are fitted a section at a time
         cut = page.locator(WIDE).evaluate_all(
             "all => all.filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.textContent)"
         )
