@@ -4,11 +4,12 @@ MAKEFLAGS += --no-print-directory
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
-JOBS ?= 2
+JOBS ?= 3
 PORT ?= 8000
 PY := .venv/bin/python
 BENCHMARK := .venv-benchmark/bin/python -m benchmarks
-# Small models on two threads keep both busy and gain little: JOBS processes have one each.
+# Small models on two threads keep both busy and gain little: JOBS processes have one each, and three
+# keep two cores busy, since pages and kernels also wait.
 threads = TF_NUM_INTRAOP_THREADS=$(1) TF_NUM_INTEROP_THREADS=$(1) OMP_NUM_THREADS=$(1)
 KEPT := --out vae_lib/records # where chapter 9 finds them
 
