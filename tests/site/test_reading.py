@@ -151,8 +151,9 @@ def test_the_contents_open_by_keyboard_on_a_phone(address: str, visit) -> None:
     page.keyboard.press("Tab")
     ring = page.locator(".nav-overlay-icon").evaluate("e => getComputedStyle(e).outlineStyle")
     assert ring == "solid"
-    page.keyboard.press("Space")
     entry = page.locator(".sidebar-tree a", has_text="Glossary")
+    assert not entry.is_visible()
+    page.keyboard.press("Space")
     page.wait_for_function("e => e.getBoundingClientRect().left >= 0", arg=entry.element_handle())
 
 
