@@ -146,7 +146,7 @@ def test_anchors_are_named_as_on_github() -> None:
         "%pip install git+https://github.com/me/book.git",
         "git clone https://github.com/me/book\n",
         "repository-code: https://github.com/me/book",
-        "  url: https://github.com/me/book",
+        "  source_repository: https://github.com/me/book",
         'Repository = "https://github.com/me/book"',
     ],
 )
