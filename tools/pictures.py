@@ -30,11 +30,11 @@ class Lossless(ImageConverter):
 
 
 def refuse_png(app: Sphinx) -> None:
-    """Sphinx converts what a builder does not take, pictures inside Markdown included."""
+    """Sphinx converts what a builder does not take; pictures inside Markdown become files."""
+    app.builder.supported_data_uri_images = False
     if app.builder.name == "html":
         others = [kind for kind in app.builder.supported_image_types if kind != "image/png"]
         app.builder.supported_image_types = [*others, "image/webp"]
-        app.builder.supported_data_uri_images = False
 
 
 def let_wait(app: Sphinx, document: nodes.document, page: str) -> None:
