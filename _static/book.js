@@ -2,15 +2,16 @@ let bookIsPrinting = false; // solutions that open for the printer must not size
 
 // What scrolls sideways (wide formulas and tables) can be reached and scrolled by the keyboard.
 {
-  const wide = "article :is(div.math, mjx-container, .text_html, .table-wrapper, pre)";
+  const scrollable = "article :is(div.math, mjx-container, .text_html, .table-wrapper, pre)";
   // A section at a time, so that a long chapter does not keep a phone from its reader. Each step
   // first reads all widths and then changes what follows from them: a change between two readings
   // has the section laid out anew.
   const mark = () => {
     const sections = new Map();
-    for (const element of document.querySelectorAll(wide)) {
+    for (const element of document.querySelectorAll(scrollable)) {
       const section = element.closest("section");
-      sections.set(section, [...(sections.get(section) || []), element]);
+      if (!sections.has(section)) sections.set(section, []);
+      sections.get(section).push(element);
     }
     for (const elements of sections.values()) setTimeout(() => markAll(elements));
   };
