@@ -13,6 +13,7 @@ from sklearn.metrics import roc_auc_score
 
 from notebook_files import ROOT
 from vae_lib import AnomalyDetector, VAEDetector
+from vae_lib.sklearn import training
 
 
 def examples(page: str) -> list[str]:
@@ -49,6 +50,7 @@ def test_a_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     table["machine"] = rng.choice(["lathe", "mill"], 500)
     table.loc[rng.choice(500, 40, replace=False), "load"] = np.nan
     table.to_csv(tmp_path / "rows.csv", index=False)
+    monkeypatch.setattr(training, "STEPS", 1000)  # a third: seconds, where a reader waits a minute
     names = run(TABLE, tmp_path, monkeypatch)
     detector, new, truth = names["detector"], names["new"], names["split"].test.is_anomaly
     assert roc_auc_score(truth, -detector.score_samples(new)) > 0.8
