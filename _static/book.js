@@ -1,5 +1,22 @@
 let bookIsPrinting = false; // solutions that open for the printer must not size formulas for the screen
 
+// Formulas shrink, step by step, until each fits its room: a browser rounds the ex of a font, so that
+// half the size is not half the width. Returned are those that are too wide at the least size.
+function shrink(formulas, room, least) {
+  const isWide = (formula) => {
+    const drawn = formula.querySelector("svg").getBoundingClientRect().width;
+    const needed = parseFloat(getComputedStyle(formula).minWidth); // with its number
+    return (needed || drawn) > room(formula) + 1;
+  };
+  for (const formula of formulas) if (formula.style.fontSize) formula.style.fontSize = "";
+  let wide = formulas.filter(isWide);
+  for (let size = 95; wide.length && size >= least; size -= 5) {
+    for (const formula of wide) formula.style.fontSize = `${size}%`;
+    wide = wide.filter(isWide);
+  }
+  return wide;
+}
+
 // What scrolls sideways (wide formulas and tables) can be reached and scrolled by the keyboard.
 {
   const scrollable = "article :is(div.math, mjx-container, .text_html, .table-wrapper, pre)";
@@ -16,23 +33,16 @@ let bookIsPrinting = false; // solutions that open for the printer must not size
     for (const elements of sections.values()) setTimeout(() => markAll(elements));
   };
   const markAll = (elements) => {
-    if (!bookIsPrinting) fit(elements.filter((element) => element.matches("mjx-container[display]")));
+    if (!bookIsPrinting) {
+      const formulas = elements.filter((element) => element.matches("mjx-container[display]"));
+      const wide = shrink(formulas, (formula) => formula.parentElement.clientWidth, 55);
+      for (const formula of wide) formula.style.fontSize = ""; // it scrolls
+    }
     const scrolls = elements.map((element) => element.scrollWidth > element.clientWidth);
     elements.forEach((element, i) => {
       if (scrolls[i]) element.tabIndex = 0;
       else element.removeAttribute("tabindex");
     });
-  };
-  // A formula that is a little too wide shrinks until it fits; a much wider one scrolls.
-  const fit = (formulas) => {
-    for (const formula of formulas) if (formula.style.fontSize) formula.style.fontSize = "";
-    const isWide = (formula) => formula.scrollWidth > formula.clientWidth + 1;
-    let wide = formulas.filter(isWide);
-    for (let size = 95; wide.length && size >= 70; size -= 5) {
-      for (const formula of wide) formula.style.fontSize = `${size}%`;
-      wide = wide.filter(isWide);
-    }
-    for (const formula of wide) formula.style.fontSize = "";
   };
   document.addEventListener("DOMContentLoaded", mark);
   document.addEventListener("toggle", mark, true); // a solution that opens
@@ -55,17 +65,7 @@ if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = f
       details.open = true;
       opened.push(details);
     }
-    for (const formula of document.querySelectorAll("mjx-container[display]")) {
-      formula.style.fontSize = "";
-      const width = () => {
-        const drawn = formula.querySelector("svg").getBoundingClientRect().width;
-        const least = parseFloat(getComputedStyle(formula).minWidth) || drawn;
-        return Math.max(least, formula.scrollWidth > formula.clientWidth ? drawn : 0);
-      };
-      // step by step: a browser rounds the ex of a font, so that half the size is not half the width
-      for (let size = 95; width() > paper && size >= 30; size -= 5)
-        formula.style.fontSize = `${size}%`;
-    }
+    shrink([...document.querySelectorAll("mjx-container[display]")], () => paper, 30);
   });
   window.addEventListener("afterprint", () => {
     delete document.documentElement.dataset.theme;

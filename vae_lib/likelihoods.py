@@ -82,7 +82,7 @@ class Gaussian(keras.layers.Layer):
 
     @property
     def log_sigma(self):
-        """log sigma: a scalar, or the shape of one image for "per_pixel"."""
+        """log sigma, a scalar, or of the shape of one image for "per_pixel"."""
         if not isinstance(self._sigma, str):
             return math.log(self._sigma)
         if not self.built:

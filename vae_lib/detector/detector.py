@@ -76,7 +76,7 @@ class AnomalyDetector:
 
     @property
     def model(self) -> VAE | list[VAE] | Scorer:
-        """The VAE, the list of them, or your own: another model is another detector."""
+        """The VAE, the list of them, or your own. Another model is another detector."""
         return list(self._models) if self._listed else self._models[0]
 
     @property
@@ -92,7 +92,7 @@ class AnomalyDetector:
 
     @property
     def method(self) -> str | None:
-        """How the threshold was found: a name in `thresholds`."""
+        """How the threshold was found, a name in `thresholds`."""
         return self._calibrated("method")
 
     @property

@@ -52,7 +52,7 @@ class Auto(Score):
 
     @property
     def table(self) -> dict[str, float]:
-        """The mean AUROC of each candidate on pseudo-anomalies: no promise for real ones."""
+        """The mean AUROC of each candidate on pseudo-anomalies, no promise for real ones."""
         self._check_fitted()
         return dict(zip(self._candidates(), self.aurocs.numpy().tolist(), strict=True))
 
