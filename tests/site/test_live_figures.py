@@ -180,6 +180,17 @@ def test_on_a_phone_the_verdict_is_in_sight_while_a_finger_draws(visit, site: Pa
     assert said_in["y"] + said_in["height"] <= PHONE["viewport"]["height"]
 
 
+def test_on_a_phone_the_verdict_does_not_cover_the_slate(visit, site: Path) -> None:
+    page = visit(f"{site.as_uri()}/chapters/try_it.html", **PHONE)
+    slate = figure(page, "score").locator(".slate")
+    slate.evaluate("(s) => scrollTo(0, s.getBoundingClientRect().bottom + scrollY - innerHeight)")
+    drawn = slate.bounding_box()
+    assert slate.evaluate(
+        """(slate, [x, y]) => slate.contains(slate.getRootNode().elementFromPoint(x, y))""",
+        [drawn["x"] + drawn["width"] / 2, drawn["y"] + drawn["height"] - 40],
+    )
+
+
 def test_a_phone_on_its_side_leaves_room_to_scroll_beside_the_slate(visit, site: Path) -> None:
     page = visit(f"{site.as_uri()}/chapters/try_it.html", viewport={"width": 740, "height": 360})
     slate = figure(page, "score").locator(".slate").bounding_box()

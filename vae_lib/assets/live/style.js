@@ -117,6 +117,7 @@ input[type="range"] { width: 100%; margin: 0; height: 2.2rem; accent-color: var(
   .tile .strip canvas { width: 34px; height: 34px; }
   .numbers { grid-column: 1 / -1; grid-auto-flow: column; }
   .verdict { position: sticky; bottom: 0.5rem; z-index: 1; } /* in sight while the finger draws */
+  .slate { z-index: 2; } /* over the verdict, where there is no room for both */
   .verdict strong { font-size: 1rem; }
   button { padding: 0.4rem 0.55rem; font-size: 0.85rem; }
   .outcome { order: -1; display: grid; grid-template-columns: 8rem minmax(0, 1fr); column-gap: 0.9rem; align-items: center; }
