@@ -1,17 +1,17 @@
 let bookIsPrinting = false; // solutions that open for the printer must not size formulas for the screen
 
-// Formulas shrink, step by step, until each fits its room: a browser rounds the ex of a font, so that
-// half the size is not half the width. Returned are those that are too wide at the least size.
-function shrink(formulas, room, least) {
-  const isWide = (formula) => {
-    const drawn = formula.querySelector("svg").getBoundingClientRect().width;
-    const needed = parseFloat(getComputedStyle(formula).minWidth); // with its number
-    return (needed || drawn) > room(formula) + 1;
+// Formulas and tables shrink, step by step, until each fits its room: a browser rounds the ex of a
+// font, so that half the size is not half the width. Returned are those too wide at the least size.
+function shrink(elements, room, least, property = "fontSize") {
+  const isWide = (element) => {
+    const drawn = (element.querySelector("svg") ?? element).getBoundingClientRect().width;
+    const needed = parseFloat(getComputedStyle(element).minWidth); // of a formula with its number
+    return (needed || drawn) > room(element) + 1;
   };
-  for (const formula of formulas) if (formula.style.fontSize) formula.style.fontSize = "";
-  let wide = formulas.filter(isWide);
+  for (const element of elements) if (element.style[property]) element.style[property] = "";
+  let wide = elements.filter(isWide);
   for (let size = 95; wide.length && size >= least; size -= 5) {
-    for (const formula of wide) formula.style.fontSize = `${size}%`;
+    for (const element of wide) element.style[property] = `${size}%`;
     wide = wide.filter(isWide);
   }
   return wide;
@@ -37,6 +37,10 @@ function shrink(formulas, room, least) {
       const formulas = elements.filter((element) => element.matches("mjx-container[display]"));
       const wide = shrink(formulas, (formula) => formula.parentElement.clientWidth, 55);
       for (const formula of wide) formula.style.fontSize = ""; // it scrolls
+      const boxes = elements.filter((element) => element.matches(".text_html"));
+      const tables = boxes.flatMap((box) => [...box.querySelectorAll("table.dataframe")]);
+      const broad = shrink(tables, (table) => table.closest(".text_html").clientWidth, 75, "zoom");
+      for (const table of broad) table.style.zoom = "";
     }
     const scrolls = elements.map((element) => element.scrollWidth > element.clientWidth);
     elements.forEach((element, i) => {

@@ -97,6 +97,10 @@ def test_mathematics_is_drawn_and_nothing_is_cut_off(address: str, visit, name: 
         "all => all.filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.scrollWidth)"
     )
     assert all(width > 1.7 * 358 for width in scrolls)  # others shrink, with their numbers
+    scrolls = page.locator("article .text_html:has(table)").evaluate_all(
+        "all => all.filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.scrollWidth)"
+    )
+    assert all(width > 1.25 * 358 for width in scrolls)
     words = page.locator("article").evaluate(
         "a => {a = a.cloneNode(true);"
         " a.querySelectorAll('pre, code, .math').forEach(e => e.remove()); return a.textContent}"
