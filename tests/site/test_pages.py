@@ -93,14 +93,11 @@ def test_mathematics_is_drawn_and_nothing_is_cut_off(address: str, visit, name: 
         assert cut == [], f"at {width} pixels"
     page.set_viewport_size({"width": 390, "height": 800})
     page.wait_for_timeout(400)
-    scrolls = page.locator("article div.math:has([width=full])").evaluate_all(
-        "all => all.filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.scrollWidth)"
-    )
-    assert all(width > 1.7 * 358 for width in scrolls)  # others shrink, with their numbers
-    scrolls = page.locator("article .text_html:has(table)").evaluate_all(
-        "all => all.filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.scrollWidth)"
-    )
-    assert all(width > 1.25 * 358 for width in scrolls)
+    for shrinks, most in ("div.math:has([width=full])", 1.7), (".text_html:has(table)", 1.25):
+        scrolls = page.locator(f"article {shrinks}").evaluate_all(
+            "all => all.filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.scrollWidth)"
+        )
+        assert all(width > most * 358 for width in scrolls), shrinks
     words = page.locator("article").evaluate(
         "a => {a = a.cloneNode(true);"
         " a.querySelectorAll('pre, code, .math').forEach(e => e.remove()); return a.textContent}"
