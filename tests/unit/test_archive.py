@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import os
@@ -401,6 +402,42 @@ def test_many_who_save_one_path_and_another_in_its_folder(tmp_path):
     reader.join()
     assert errors == []
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "c", "d", "shared"]
+
+
+def test_many_who_read_at_once(tmp_path):
+    """Python 3.11.7 and its like failed here: their syntax trees counted in one place for all."""
+
+    class Garbage:
+        def __init__(self):
+            self.itself = self
+
+        def __del__(self):  # so that another thread comes in while a header is parsed
+            [None for _ in range(9)]
+
+    path, errors = tmp_path / "file", []
+    archive.write(path, archive.Content({"format": 2}, {"x": np.zeros(3)}))
+
+    def read() -> None:
+        try:
+            for _ in range(500):
+                Garbage()
+                archive.read(path)
+        except SystemError as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=read) for _ in range(5)]
+    interval, thresholds = sys.getswitchinterval(), gc.get_threshold()
+    sys.setswitchinterval(1e-6)
+    gc.set_threshold(20)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+        gc.set_threshold(*thresholds)
+    assert errors == []
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links and modes of POSIX")

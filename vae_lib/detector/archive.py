@@ -10,6 +10,7 @@ import io
 import json
 import os
 import shutil
+import threading
 import zipfile
 from pathlib import Path
 from typing import NamedTuple
@@ -22,6 +23,7 @@ FORMAT = 2  # 1 had Keras files inside
 DESCRIPTION, CHECKSUM = "detector.json", "sha256"
 LONGEST_DESCRIPTION = 2**20  # bytes
 KINDS = "fiu"  # of the arrays: floats and integers
+HEADERS = threading.Lock()  # Python before 3.11.8 fails where two threads parse one: gh-106905
 
 
 class Content(NamedTuple):
@@ -112,12 +114,14 @@ def _array(name: str, content: bytes) -> np.ndarray:
     version = np.lib.format.read_magic(buffer)
     if version != (1, 0):
         raise ValueError(f"{name} is of NumPy's format {version}")
-    shape, _, dtype = np.lib.format.read_array_header_1_0(buffer)
+    with HEADERS:
+        shape, _, dtype = np.lib.format.read_array_header_1_0(buffer)
     size = len(content) - buffer.tell()
     if dtype.kind not in KINDS or dtype.itemsize * int(np.prod(shape, dtype=object)) != size:
         raise ValueError(f"{name} has dtype {dtype}, shape {shape} and {size} bytes")
     buffer.seek(0)
-    return np.load(buffer, allow_pickle=False)
+    with HEADERS:
+        return np.load(buffer, allow_pickle=False)
 
 
 def _no_number(word: str) -> float:
