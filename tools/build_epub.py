@@ -19,7 +19,7 @@ from set_repository import declared
 
 OF_THE_SITE = {
     *("sphinx_copybutton", "sphinx_comments", "sphinxext.opengraph"),
-    *("notfound.extension", "site_head"),
+    *("notfound.extension", "site_address", "descriptions"),
 }
 THEIR_OPTIONS = ("ogp_", "notfound_", "comments_")
 

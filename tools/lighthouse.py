@@ -1,58 +1,29 @@
 """Measure the built pages with Lighthouse: `make lighthouse`, which needs node and Chromium.
 
-The pages are served from this machine, compressed as GitHub Pages does it. Where a figure of a page
-is below the goal, the page is measured twice more and the median counts: other work on the machine
-moves the performance by several points. The table goes to benchmarks/lighthouse.json.
+Where a figure of a page is below the goal, the page is measured twice more and the median counts:
+other work on the machine moves the performance by several points. The table goes to
+benchmarks/lighthouse.json.
 """
 
 from __future__ import annotations
 
 import datetime
-import gzip
 import json
 import os
 import shutil
 import statistics
 import subprocess
 import sys
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from threading import Thread
 
 from build_site import PAGES, ROOT
-from set_repository import declared
+from compressing_server import serve
 
 RESULT = ROOT / "benchmarks" / "lighthouse.json"
 VERSION = "12.8.2"
 GOAL = 95
 CATEGORIES = ("performance", "accessibility", "best-practices", "seo")
 MODES = {"mobile": [], "desktop": ["--preset=desktop"]}
-PREFIX = f"/{declared().partition('/')[2]}"
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
-
-
-class Compressing(SimpleHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self) -> None:
-        file = Path(self.directory) / self.path.removeprefix(f"{PREFIX}/").partition("?")[0]
-        if not file.is_file():
-            self.send_error(404)
-            return
-        content, kind = file.read_bytes(), self.guess_type(file.name)
-        self.send_response(200)
-        self.send_header("Cache-Control", "max-age=600")
-        if not kind.startswith("image/") or "svg" in kind:
-            content = gzip.compress(content)
-            self.send_header("Content-Encoding", "gzip")
-        self.send_header("Content-Type", f"{kind}; charset=utf-8" if "text" in kind else kind)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *args: object) -> None:
-        """Say nothing."""
 
 
 def run(url: str, mode: str) -> dict:
@@ -87,15 +58,12 @@ def main(folder: str = "") -> str:
     if not (browser and shutil.which("npm")):
         return "Lighthouse needs node with npm, and Chromium."
     os.environ["CHROME_PATH"] = browser
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Compressing, directory=str(PAGES)))
-    Thread(target=server.serve_forever, daemon=True).start()
-    pages = {}
+    address, pages = serve(), {}
     for file in sorted(p for p in PAGES.rglob("*.html") if PAGES / "_static" not in p.parents):
         name = file.relative_to(PAGES).as_posix()
         if not name.startswith(folder):
             continue
-        url = f"http://127.0.0.1:{server.server_port}{PREFIX}/{name}"
-        pages[name] = {mode: measure(url, mode) for mode in MODES}
+        pages[name] = {mode: measure(address + name, mode) for mode in MODES}
         print(name, *([pages[name][mode][c] for c in CATEGORIES] for mode in MODES), flush=True)
     chromium = subprocess.run([browser, "--version"], capture_output=True, text=True, check=True)
     result = {

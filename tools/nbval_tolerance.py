@@ -18,7 +18,9 @@ import pytest
 from nbformat.v4 import new_code_cell
 from nbval.plugin import IPyNbCell, IPyNbFile
 
-from notebook_compare import differences, tolerance_of, without_stderr
+from notebook_compare import differences
+from output_texts import without_stderr
+from printed_numbers import tolerance_of
 
 # TensorFlow's greetings on stderr differ between machines and would fail every first cell.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

@@ -1,8 +1,7 @@
 """Sphinx extension: pictures as lossless WebP with their size, where Sphinx has PNG and none.
 
-The same pixels are half the bytes, and nothing moves while they load, which they do when they come
-near. (A size that Sphinx is told becomes style, of which a browser makes no room in proportion.)
-An EPUB keeps its PNG, since readers of e-books need not know WebP.
+The same pixels are half the bytes, and nothing moves while they load. (A size that Sphinx is told
+becomes style, of which a browser makes no room in proportion.) An EPUB keeps its PNG.
 """
 
 from __future__ import annotations

@@ -12,8 +12,9 @@ from collections.abc import Iterator
 
 from nbformat import NotebookNode
 
-from notebook_compare import numbers, output_text
 from notebook_files import LANGUAGE, code_cells, fingerprint, tags
+from output_texts import output_text
+from printed_numbers import numbers
 
 LONGEST_CELL = 25  # lines
 LONGEST_RUN = 90  # seconds

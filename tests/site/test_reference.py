@@ -11,7 +11,7 @@ import pytest
 from bs4 import BeautifulSoup
 from docutils import nodes
 
-from cross_references import CITATION, WORK
+from citation_links import CITATION, WORK
 from notebook_files import ROOT, find, read
 
 CITED = re.compile(r"[Ee]quation \((\d+)\.(\d+)\)")
