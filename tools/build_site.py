@@ -9,14 +9,17 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from sources import digest
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ROOT / "_build" / "html"
 
 
 def build(root: Path = ROOT) -> subprocess.CompletedProcess:
-    """Build `root` from scratch: a second Sphinx run would forget the warnings of the first.
+    """Build `root` from scratch, unless it was built from the very files that are there now.
 
-    A build of the same folder that is under way is waited for: both would write the same files.
+    A second Sphinx run would forget the warnings of the first. A build of the same folder that is
+    under way is waited for: both would write the same files.
     """
     (root / ".work").mkdir(exist_ok=True)
     lock = FileLock(root / ".work" / "build.lock")
@@ -26,7 +29,13 @@ def build(root: Path = ROOT) -> subprocess.CompletedProcess:
         print("Another build of this folder is under way: waiting for it.", flush=True)
         held = lock.acquire()
     with held:
-        return _build(root)
+        made_from, now = root / "_build" / "made-from", digest(root)
+        if made_from.exists() and made_from.read_text() == now:
+            return subprocess.CompletedProcess([], 0, "")
+        result = _build(root)
+        if result.returncode == 0:
+            made_from.write_text(now)
+        return result
 
 
 def _build(root: Path) -> subprocess.CompletedProcess:
