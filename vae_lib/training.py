@@ -194,8 +194,11 @@ class Resume(keras.callbacks.BackupAndRestore):
             seed = tf.stack([tf.constant(self.seed, "int64"), self.epoch])
             return tf.random.experimental.stateless_shuffle(tf.range(len(x)), seed=seed)
 
+        plain = tf.data.Options()
+        plain.autotune.enabled = False  # it may hold an interrupted run for a minute
         index = tf.data.Dataset.range(1).map(order).unbatch().batch(batch_size)
-        return index.map(functools.partial(tf.gather, tf.constant(x))).prefetch(1)
+        images = index.map(functools.partial(tf.gather, tf.constant(x)))
+        return images.prefetch(1).with_options(plain)
 
     def set_model(self, model: VAE):
         """Learn what to back up."""

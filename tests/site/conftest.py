@@ -102,6 +102,7 @@ def visit(browser: Browser) -> Iterator[Callable[..., Page]]:
     def open_page(url: str, width: int = 1280, awake: bool = True, **options: object) -> Page:
         options = {"viewport": {"width": width, "height": 800}, **options}
         context = browser.new_context(**options)
+        context.set_default_navigation_timeout(120_000)  # other workers keep the machine busy
         contexts.append(context)
         page = context.new_page()
         page.foreign, page.problems = [], []

@@ -281,6 +281,12 @@ def resumed(folder: Path, *others, seed=3, x=None, batch=25, epochs=5, **options
     return model.get_weights()
 
 
+def test_nothing_tunes_the_batches_of_a_run(tmp_path):
+    """TensorFlow's tuning makes it wait, up to a minute, before it lets an interrupted run go."""
+    options = training.Resume(tmp_path).batches(images(), 25).options()
+    assert options.autotune.enabled is False
+
+
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory) -> list:
     return resumed(tmp_path_factory.mktemp("whole") / "backup")
