@@ -405,7 +405,7 @@ def test_many_who_save_one_path_and_another_in_its_folder(tmp_path):
 
 
 def test_many_who_read_at_once(tmp_path):
-    """Python 3.11.7 and its like failed here: their syntax trees counted in one place for all."""
+    """Python 3.11.0 to 3.11.7 failed here: their parser counts in one place for all threads."""
 
     class Garbage:
         def __init__(self):
