@@ -2,7 +2,7 @@ let bookIsPrinting = false; // solutions that open for the printer must not size
 
 // Formulas and tables shrink, step by step, until each fits its room: a browser rounds the ex of a
 // font, so that half the size is not half the width. Returned are those too wide at the least size.
-function shrink(elements, room, least, property = "fontSize") {
+function shrink(elements, room, least, property) {
   const isWide = (element) => {
     const drawn = (element.querySelector("svg") ?? element).getBoundingClientRect().width;
     const needed = parseFloat(getComputedStyle(element).minWidth); // of a formula with its number
@@ -35,18 +35,20 @@ function shrink(elements, room, least, property = "fontSize") {
   const markAll = (elements) => {
     if (!bookIsPrinting) {
       const formulas = elements.filter((element) => element.matches("mjx-container[display]"));
-      const wide = shrink(formulas, (formula) => formula.parentElement.clientWidth, 55);
-      for (const formula of wide) formula.style.fontSize = ""; // it scrolls
+      fit(formulas, (formula) => formula.parentElement.clientWidth, 55, "fontSize");
       const boxes = elements.filter((element) => element.matches(".text_html"));
       const tables = boxes.flatMap((box) => [...box.querySelectorAll("table.dataframe")]);
-      const broad = shrink(tables, (table) => table.closest(".text_html").clientWidth, 75, "zoom");
-      for (const table of broad) table.style.zoom = "";
+      fit(tables, (table) => table.closest(".text_html").clientWidth, 75, "zoom");
     }
     const scrolls = elements.map((element) => element.scrollWidth > element.clientWidth);
     elements.forEach((element, i) => {
       if (scrolls[i]) element.tabIndex = 0;
       else element.removeAttribute("tabindex");
     });
+  };
+  // What is a little too wide shrinks until it fits; what is much wider keeps its size and scrolls.
+  const fit = (elements, room, least, property) => {
+    for (const element of shrink(elements, room, least, property)) element.style[property] = "";
   };
   document.addEventListener("DOMContentLoaded", mark);
   document.addEventListener("toggle", mark, true); // a solution that opens
@@ -69,7 +71,7 @@ if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = f
       details.open = true;
       opened.push(details);
     }
-    shrink([...document.querySelectorAll("mjx-container[display]")], () => paper, 30);
+    shrink([...document.querySelectorAll("mjx-container[display]")], () => paper, 30, "fontSize");
   });
   window.addEventListener("afterprint", () => {
     delete document.documentElement.dataset.theme;

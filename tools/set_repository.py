@@ -6,16 +6,16 @@ CITATION.cff repeat it, since their readers do not read pyproject.toml.
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 from pathlib import Path
 
 from notebook_files import ROOT, write_text
+from sources import project_files
 
 NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9_-])?"
 SUFFIXES = {".ipynb", ".md", ".yml", ".toml", ".cff", ".py", ".html"}
-SKIPPED = {"_build", "build", "dist", "__pycache__", "tests", "tools"}  # two that name others
+OTHERS = {"tests", "tools"}  # they name other repositories
 
 
 def declared(root: Path = ROOT) -> str:
@@ -37,12 +37,8 @@ def parse(url: str) -> str:
 
 
 def text_files(root: Path) -> list[Path]:
-    """The project's own text files: no environment, no built page, no hidden folder but .github."""
-    found = []
-    for folder, folders, files in os.walk(root):
-        folders[:] = [f for f in folders if f not in SKIPPED and (f[0] != "." or f == ".github")]
-        found += [Path(folder, file) for file in files if Path(file).suffix in SUFFIXES]
-    return sorted(found)
+    """Those of the project's files that may repeat the address."""
+    return [path for path in project_files(root, OTHERS) if path.suffix in SUFFIXES]
 
 
 def set_repository(url: str, root: Path = ROOT) -> list[Path]:

@@ -361,8 +361,8 @@ def test_every_sample_gets_the_verdict_of_the_library(visit, site: Path) -> None
             buttons = score.get_by_role("group", name=title).get_by_role("button")
             assert buttons.count() == len(samples)
             images = np.stack([rebuild.pixels(sample["pixels"]) for sample in samples])
-            for i, found in enumerate(scores.RelativeError()(vae, images)):
-                sample = samples[i]
+            found_scores = scores.RelativeError()(vae, images)
+            for i, (sample, found) in enumerate(zip(samples, found_scores, strict=True)):
                 buttons.nth(i).click()
                 alarm = found > held["threshold"]
                 assert said(score).startswith("Anomaly" if alarm else "Normal")

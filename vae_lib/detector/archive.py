@@ -77,7 +77,8 @@ def read(path: str | Path) -> Content:
     if members.pop(CHECKSUM, None) != _digest(members).encode():
         raise ValueError("its content was changed: the checksums differ")
     del members[DESCRIPTION]
-    arrays = {name.removesuffix(".npy"): _array(name, part) for name, part in members.items()}
+    with HEADERS:
+        arrays = {name.removesuffix(".npy"): _array(name, part) for name, part in members.items()}
     return Content(description, arrays)
 
 
@@ -114,14 +115,12 @@ def _array(name: str, content: bytes) -> np.ndarray:
     version = np.lib.format.read_magic(buffer)
     if version != (1, 0):
         raise ValueError(f"{name} is of NumPy's format {version}")
-    with HEADERS:
-        shape, _, dtype = np.lib.format.read_array_header_1_0(buffer)
+    shape, _, dtype = np.lib.format.read_array_header_1_0(buffer)
     size = len(content) - buffer.tell()
     if dtype.kind not in KINDS or dtype.itemsize * int(np.prod(shape, dtype=object)) != size:
         raise ValueError(f"{name} has dtype {dtype}, shape {shape} and {size} bytes")
     buffer.seek(0)
-    with HEADERS:
-        return np.load(buffer, allow_pickle=False)
+    return np.load(buffer, allow_pickle=False)
 
 
 def _no_number(word: str) -> float:
