@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from types import ModuleType
 
 import numpy as np
@@ -73,14 +72,9 @@ def columns_of(x) -> tuple[str, ...] | None:
 
 def plain(x, columns: Sequence[str] | None, name: str = "table"):
     """What x holds: of a frame an array, its columns by name where `columns` are known."""
-    if is_frame(x):
-        return as_floats(x if columns is None else in_order(x, columns, name), name)
-    if columns is not None and not isinstance(x, Iterator) and hasattr(x, "shape"):
-        told = f"{name} is a {type(x).__name__} without names"
-        warnings.warn(
-            f"{told}: its columns are taken to be {listed(columns)}, in this order", stacklevel=3
-        )
-    return x
+    if not is_frame(x):
+        return x
+    return as_floats(x if columns is None else in_order(x, columns, name), name)
 
 
 def listed(names: Sequence[str]) -> str:

@@ -106,6 +106,19 @@ def point_scores(
     return points
 
 
+def overlap_mean(values: np.ndarray, n: int) -> np.ndarray:
+    """Means (n, channels) over the windows that hold each point, of values (m, length, channels).
+
+    The windows start at 0, 1, 2, ...; a point in none of them gets NaN.
+    """
+    starts, length = np.arange(len(values)), values.shape[1]
+    sums = np.zeros((n, values.shape[2]))
+    for k in range(length):
+        sums[k : k + len(values)] += values[:, k]
+    counts = _covering(np.ones(len(values)), starts, length, n)[:, None]
+    return np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0)
+
+
 def block_maxima(scores: np.ndarray, block: int) -> np.ndarray:
     """The largest of every `block` scores of points, or of windows of stride 1: (n // block,).
 

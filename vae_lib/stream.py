@@ -7,11 +7,12 @@ import math
 from pathlib import Path
 from typing import NamedTuple
 
-import jsonschema
 import numpy as np
 
-from .checks import check_array, check_count, check_path, check_seed, plain_array
-from .detector import AnomalyDetector, archive, storage
+from . import saving
+from .checks import check_array, check_count, check_seed, plain_array
+from .detector import AnomalyDetector
+from .frames import is_frame, plain
 
 THRESHOLDS = ("fixed", "sliding", "online")
 JUMP = 0.01  # share of the martingale's capital that is spread over all bets anew in each step
@@ -19,6 +20,8 @@ BETS = np.array([-1, -0.5, 0, 0.5, 1])  # from "p-values are small" to "they are
 MOST = 1e300  # of the capital on a bet: what drifts for weeks may not make it infinite
 ARRAYS = ("recent", "pool", "bets", "window", "events")
 NUMBERS = ("count", "level", "highest", "capital")
+SETTINGS = ("threshold", "memory", "step", "patience", "certainty", "seed", "every")
+KIND = "Stream"
 
 
 class Found(NamedTuple):
@@ -105,7 +108,7 @@ class Stream:
         self.detector, self.threshold = detector, threshold
         self.memory, self.step, self.patience = int(memory), float(step), int(patience)
         self.certainty, self.seed = float(certainty), int(seed)
-        shape = detector.model.form().data_shape
+        shape = detector.form().data_shape
         self._length = shape[0] if len(shape) == 2 else 1
         self._item = shape[1:] if len(shape) == 2 else shape
         check_count("every", every := self._length if every is None else every)
@@ -134,20 +137,29 @@ class Stream:
         self._window = np.empty((0, *self._item), "float32")
         self._events: list[tuple[int, int, int, float]] = []  # first, last, peak, its score
 
-    def push(self, items: np.ndarray) -> Found:
+    def push(self, items) -> Found:
         """Take one item, or several (n, *item) in their order, and judge each.
+
+        Rows and points may come as a DataFrame, whose columns are taken by their names.
 
         Raises a ValueError for items of another shape, NaN and infinite ones: then none was taken.
         """
-        items = plain_array(items, "items")
+        if is_frame(items) and self._length == 1:  # the detector knows its columns
+            scores = self.detector.score(items)
+        else:
+            points = np.concatenate([self._window, self._checked(items)])
+            scores = self._scores(points, len(points) - len(self._window))
+            self._window = points[max(len(points) - self._length + 1, 0) :]
+        verdicts = [self._judge(score) for score in scores]
+        return Found(scores, *map(np.array, zip(*verdicts, strict=True)))
+
+    def _checked(self, items) -> np.ndarray:
+        """Items or points (n, *item) as the model takes them."""
+        items = plain_array(plain(items, self.detector.columns, "items"), "items")
         items = items[None] if items.shape == self._item else items
-        form = self.detector.model.form("items")
+        form = self.detector.form("items")
         check_array(items, self._item, form.unit_interval, "items")
-        points = np.concatenate([self._window, items.astype("float32")])
-        scores = self._scores(points, len(items))
-        found = [self._judge(score) for score in scores]
-        self._window = points[max(len(points) - self._length + 1, 0) :]
-        return Found(scores, *map(np.array, zip(*found, strict=True)))
+        return items.astype("float32")
 
     def _scores(self, points: np.ndarray, n: int) -> np.ndarray:
         """Scores (n,) of the last n points; nan before the first whole window."""
@@ -209,16 +221,7 @@ class Stream:
         After a restart, `load` it and push the items from number `count` on: none is lost, and none
         counted twice.
         """
-        check_path(path)
-        described, arrays = storage.content(self.detector)
-        names = ("threshold", "memory", "step", "patience", "certainty", "seed", "every", *NUMBERS)
-        described = described | {"stream": {name: getattr(self, name) for name in names}}
-        events = np.array(self._events, "float64").reshape(-1, 4)
-        own = dict(
-            zip(ARRAYS, (self._recent, self._pool, self._bets, self._window, events), strict=True)
-        )
-        arrays = arrays | {f"stream/{name}": np.asarray(array) for name, array in own.items()}
-        archive.write(path, archive.Content(described, arrays))
+        saving.save(path, KIND, self.state())
 
     @classmethod
     def load(cls, path: str | Path) -> Stream:
@@ -226,27 +229,33 @@ class Stream:
 
         Raises a ValueError for a file that is none, is damaged, or whose state does not fit.
         """
-        check_path(path)
-        try:
-            described, arrays = archive.read(path)
-            jsonschema.validate(given := described.pop("stream", None), SCHEMA)
-            own = {name: arrays.pop(f"stream/{name}", None) for name in ARRAYS}
-            detector = storage.restore(AnomalyDetector, archive.Content(described, arrays), None)
-            stream = cls(detector, **{k: v for k, v in given.items() if k not in NUMBERS})
-            stream._take({name: given[name] for name in NUMBERS}, own)
-        except OSError:
-            raise
-        except Exception as error:  # archives, arrays and descriptions can be wrong in many ways
-            found = f"path is {str(path)!r}; expected a file that Stream.save wrote, but {error}"
-            raise ValueError(found) from error
+        return saving.load(path, KIND, cls.from_state)
+
+    def state(self) -> dict:
+        """Detector, settings and all that is remembered, as plain values and arrays."""
+        events = np.array(self._events, "float64").reshape(-1, 4)
+        memories = (self._recent, np.array(self._pool), self._bets, self._window, events)
+        return {
+            "detector": self.detector.state(),
+            "settings": {name: getattr(self, name) for name in SETTINGS},
+            "numbers": {name: getattr(self, name) for name in NUMBERS},
+            "arrays": dict(zip(ARRAYS, memories, strict=True)),
+        }
+
+    @classmethod
+    def from_state(cls, state: dict) -> Stream:
+        """The stream of this state. Raises a ValueError where its parts do not fit."""
+        saving.check(state, SCHEMA)
+        stream = cls(AnomalyDetector.from_state(state["detector"]), **state["settings"])
+        stream._take(state["numbers"], state["arrays"])
         return stream
 
-    def _take(self, numbers: dict, arrays: dict[str, np.ndarray | None]) -> None:
+    def _take(self, numbers: dict, arrays: dict[str, object]) -> None:
         """The state of another stream with this detector and these settings."""
         sizes = {"recent": (self.memory,), "bets": (len(BETS),), "pool": (None,)}
         sizes |= {"window": (None, *self._item), "events": (None, 4)}
         for name, size in sizes.items():
-            array = arrays[name]
+            array = arrays[name] if isinstance(arrays[name], np.ndarray) else None
             fits = array is not None and np.isfinite(array).all() and array.ndim == len(size)
             if not fits or any(n not in (None, m) for n, m in zip(size, array.shape, strict=True)):
                 found = None if array is None else array.shape
@@ -262,13 +271,13 @@ class Stream:
 
 NUMBER = {"type": "number"}
 COUNT = {"type": "integer", "minimum": 0, "maximum": 2**53}
-SCHEMA = {
-    "type": "object",
-    "properties": {
-        **dict.fromkeys(("memory", "patience", "seed", "every", "count"), COUNT),
-        **dict.fromkeys(("step", "certainty", "level", "highest", "capital"), NUMBER),
-        "threshold": {"enum": list(THRESHOLDS)},
-    },
-    "required": ["threshold", "memory", "step", "patience", "certainty", "seed", "every", *NUMBERS],
-    "additionalProperties": False,
-}
+SCHEMA = saving.object_of(
+    detector={"type": "object"},
+    settings=saving.object_of(
+        threshold={"enum": list(THRESHOLDS)},
+        **dict.fromkeys(("step", "certainty"), NUMBER),
+        **dict.fromkeys(("memory", "patience", "seed", "every"), COUNT),
+    ),
+    numbers=saving.object_of(count=COUNT, level=NUMBER, highest=NUMBER, capital=NUMBER),
+    arrays=saving.object_of(**dict.fromkeys(ARRAYS, saving.ARRAY_SCHEMA)),
+)

@@ -247,3 +247,6 @@ def _fit_p_value(excess: np.ndarray, shape: float, scale: float) -> float:
     others = [misfit(drawn, *_fit_pareto(drawn)) for drawn in np.sort(draws, axis=1)]
     worse = np.sum(np.array(others) >= misfit(excess, shape, scale))
     return (1 + worse) / (BOOTSTRAPS + 1)
+
+
+METHODS = {"conformal": conformal, "quantile": quantile, "tail": tail}  # of `AnomalyDetector`

@@ -8,12 +8,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .. import frames
+from .. import frames, saving
 from ..data.pictures import RESIZES
-from ..detector import AnomalyDetector, archive
-from ..detector.calibration import METHODS
-from ..detector.evaluation import Interval
-from ..sklearn import VAEDetector
+from ..detector import AnomalyDetector, Interval
+from ..thresholds import METHODS
 from . import inputs, output
 
 DONE, ANOMALIES, WRONG, INTERRUPTED = 0, 1, 2, 130
@@ -46,19 +44,14 @@ def score(options: argparse.Namespace) -> int:
 def calibrate(options: argparse.Namespace) -> int:
     """The same detector, its threshold from other normal items, in a new file."""
     detector = load(options.detector)
-    table = isinstance(detector, VAEDetector)
-    if not table and np.ndim(detector.threshold):
-        found = f"detector is {options.detector!r}, of several classes"
-        raise ValueError(f"{found}; expected one without classes: calibrate it in Python")
-    if table and options.method is not None:
-        raise ValueError(f"method is {options.method!r}; expected none for a table's detector")
+    if np.ndim(detector.threshold):
+        came = f"detector is {options.detector!r}, of several classes"
+        raise ValueError(f"{came}; expected one without classes: calibrate it in Python")
     items, flags = _whole(_source(options, detector, labelled=None))
     if flags is not None and flags.any():
-        found = f"{options.input!r} has {flags.sum()} labelled anomalies among {len(flags)}"
-        raise ValueError(f"{found}; expected normal items only")
-    rate = options.false_alarm_rate
-    rate = detector.false_alarm_rate if rate is None else rate
-    detector.calibrate(items, rate, *([] if table else [options.method or detector.method]))
+        came = f"{options.input!r} has {flags.sum()} labelled anomalies among {len(flags)}"
+        raise ValueError(f"{came}; expected normal items only")
+    detector.calibrate(items, options.false_alarm_rate, options.method)
     detector.save(options.out)
     return DONE
 
@@ -77,63 +70,52 @@ def evaluate(options: argparse.Namespace) -> int:
 def info(options: argparse.Namespace) -> int:
     """What a detector is, as CSV: nothing of it is run but the check of its file."""
     detector = load(options.detector)
-    described = archive.described(options.detector)
-    first = described["detectors"][0] if isinstance(detector, VAEDetector) else described
     rows = facts(detector)
-    rows["data_shape"] = " x ".join(map(str, rows["data_shape"]))
+    for name, separator in (("data_shape", " x "), ("columns", " ")):
+        rows[name] = separator.join(map(str, rows[name]))
     rows["threshold"] = " ".join(f"{t:.6g}" for t in rows["threshold"])
-    rows["columns"] = " ".join(described.get("columns", []))
-    rows |= {f"written by {name}": version for name, version in first["written_by"].items()}
+    written_by = saving.head(options.detector)["written_by"]
+    rows |= {f"written by {name}": version for name, version in written_by.items()}
     output.write(options.out, ("what", "value"), rows.items())
     return DONE
 
 
-def facts(detector: AnomalyDetector | VAEDetector) -> dict[str, object]:
+def facts(detector: AnomalyDetector) -> dict[str, object]:
     """What a detector is, in names and numbers that JSON has, too."""
-    table = isinstance(detector, VAEDetector)
-    one = detector.detectors_[0] if table else detector
-    threshold = -detector.offset_ if table else detector.threshold
-    calibration = detector.calibration_.scores if table else detector.calibration_scores
+    model = detector.model
+    several = isinstance(model, list)
     return {
-        "kind": type(detector).__name__,
-        "models": len(detector.detectors_ if table else one._models),
-        "data_shape": shape_of(detector),
-        "score": one._score.name or one._score.label(),
-        "threshold": np.atleast_1d(threshold).tolist(),
-        "false_alarm_rate": one.false_alarm_rate,
-        "method": one.method,
-        "calibration_scores": len(calibration),
+        "kind": type(model[0] if several else model).__name__,
+        "models": len(model) if several else 1,
+        "data_shape": list(shape_of(detector)),
+        "columns": list(detector.columns or ()),
+        "score": detector.score_name,
+        "threshold": np.atleast_1d(detector.threshold).tolist(),
+        "false_alarm_rate": detector.false_alarm_rate,
+        "method": detector.method,
+        "calibration_scores": len(detector.calibration_scores),
     }
 
 
-def load(path: str) -> AnomalyDetector | VAEDetector:
-    """The detector of either kind that the file holds; a ValueError for any other file."""
+def load(path: str) -> AnomalyDetector:
+    """The detector that the file holds; a ValueError for any other file."""
     try:
-        table = "estimator" in archive.described(path)
+        return AnomalyDetector.load(path)
     except FileNotFoundError:
         raise ValueError(f"detector is {path!r}, which is not there; expected a file") from None
-    except Exception:  # a damaged file: `load` says what is wrong with it
-        table = False
-    return VAEDetector.load(path) if table else AnomalyDetector.load(path)
 
 
-def scored(detector: AnomalyDetector | VAEDetector, items) -> list[list]:
+def scored(detector: AnomalyDetector, items) -> list[list]:
     """Scores, p-values, and 1 for an anomaly, of items scored once."""
-    if isinstance(detector, VAEDetector):
-        found = detector.score_frame(items)
-        columns = [found[name].to_numpy() for name in SCORES]
-    else:
-        by_class, calibration = detector._now.calibrated_scores(items)
-        columns = [by_class.min(axis=1), calibration.p_values(by_class), calibration.flag(by_class)]
-    scores, p_values, alarms = columns
+    verdicts = detector.judge(items)
+    scores, p_values, alarms = (np.asarray(getattr(verdicts, name)) for name in SCORES)
     return [scores.tolist(), p_values.tolist(), alarms.astype(int).tolist()]
 
 
-def shape_of(detector: AnomalyDetector | VAEDetector) -> tuple[int, ...]:
-    """That of one item."""
-    if isinstance(detector, VAEDetector):
-        return (detector.n_features_in_,)
-    return detector._models[0].data_shape
+def shape_of(detector: AnomalyDetector) -> tuple[int, ...]:
+    """That of one item as it comes: of a table the number of its columns."""
+    shape = detector.form().data_shape
+    return (len(detector.columns),) if detector.columns and len(shape) == 1 else shape
 
 
 def _source(options: argparse.Namespace, detector, labelled: bool | None = False) -> inputs.Source:

@@ -1,7 +1,7 @@
-"""A model, a score and a threshold as one thing: calibrated once, saved and loaded as one file."""
+"""A model, a score and a threshold as one thing: fitted or calibrated once, saved as one file."""
 
-from .detector import AnomalyDetector
+from .detector import AnomalyDetector, Verdicts
 from .evaluation import Evaluation, Interval
 from .own import Scorer
 
-__all__ = ["AnomalyDetector", "Evaluation", "Interval", "Scorer"]
+__all__ = ["AnomalyDetector", "Evaluation", "Interval", "Scorer", "Verdicts"]

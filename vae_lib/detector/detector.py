@@ -3,97 +3,155 @@
 from __future__ import annotations
 
 import warnings
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+from sklearn.exceptions import NotFittedError
 
-from .. import scores
-from ..batches import is_stream, whole
-from ..checks import check_path, plain_array
-from ..classes import ConditionalVAE, check_labels
-from ..data import Labelled
-from ..frames import columns_of, is_frame, plain
+from .. import explanations, saving, scores, series
+from ..batches import Form, is_stream, whole
+from ..checks import check_path, is_real, plain_array
+from ..classes import ConditionalVAE
+from ..data import Labelled, Split, TableEncoder
+from ..frames import columns_of, is_frame, pandas
 from ..model import VAE
-from . import archive, export, storage
-from .calibration import METHODS, Calibration
+from ..thresholds import METHODS
+from . import export, models
 from .evaluation import Evaluation, evaluate
-from .own import OwnScore, Scorer, is_own
-from .state import State, check_models
+from .inputs import Inputs, as_numbers
+from .own import Scorer
+from .recipe import FEWEST, Recipe
+from .state import LEAST, SCHEMA, State
+
+KIND = "AnomalyDetector"
+
+
+class Verdicts(NamedTuple):
+    """What `judge` says of items in an array, one value each, (n,)."""
+
+    score: np.ndarray
+    p_value: np.ndarray
+    is_anomaly: np.ndarray
 
 
 class AnomalyDetector:
-    """Says which images are anomalous, at a false-alarm rate that is known beforehand.
+    """Says which items are anomalous, at a false-alarm rate that is known beforehand.
+
+    Items are rows of a table, windows of a series, or images. Either the detector trains a VAE
+    itself, `AnomalyDetector().fit(split)`, or it takes yours, `AnomalyDetector(vae).calibrate(x)`.
 
     Args:
-        model: a trained VAE, or a sequence of them, one for each normal class 0, 1, ...; or a Keras
-            model of your own that scores by itself: see `Scorer`.
-        score: a name in `scores.SCORES` or an object from `scores`. The default is "joint" for
-            tables; for images it is "auto", and "fusion" with classes.
+        model: a trained VAE, or a list of them, one per normal class 0, 1, ...; or a Keras model of
+            your own that scores by itself: see `Scorer`. None if `fit` is to train one.
+        score: a name in `scores.SCORES` or an object from `scores`. The default is "joint" for rows
+            and windows; for images it is "auto", or "fusion" with several classes or models.
+        false_alarm_rate: share of new normal items that may be flagged, on average; in (0, 1).
+        method: how the threshold is found, a function of `thresholds`: "conformal" keeps the rate
+            on average for any number of items; see there for what each promises.
+        n_models: for `fit`, how many VAEs, with other seeds and other items held out. Their scores
+            are averaged, by the geometric mean where scores cannot be negative.
+        latent_dim, network, hidden: for `fit`, sizes of the VAE; see `VAE`.
+        epochs, batch_size: None takes about 3,000 steps of 16 to 64 items, in 20 to 300 epochs.
+        learning_rate: of Adam.
+        early_stopping: whether training ends when held-out items fare no better, and takes the
+            weights from when they fared best.
+        max_categories: the most that a column of a table may have; see `data.TableEncoder`.
+        seed: of everything that `fit` draws.
+        verbose: 1 shows a progress bar per model.
 
-    A `ConditionalVAE`, or one VAE a class, scores an image under each class: the image is as
-    anomalous as under the class that suits it best. Such a detector has one threshold a class, and
-    an anomaly exceeds them all. So a normal image of class c is flagged only if it exceeds that of
-    c: the false-alarm rate is kept within each class, not only on average over them (a Mondrian
+    A `ConditionalVAE`, or one VAE per class, scores an item under each class: the item is as
+    anomalous as under the class that suits it best. Such a detector has one threshold per class,
+    and an anomaly exceeds them all. So a normal item of class c is flagged only if it exceeds that
+    of c: the false-alarm rate is kept within each class, not only on average over them (a Mondrian
     conformal detector).
 
-    Rows of a table may come as a DataFrame of numbers and booleans. The names of the columns that
-    `calibrate` saw are kept, in the file, too: another order is put right by name, another name is
-    a ValueError, and an array without names a warning. Arrays come out, but a heatmap is a
-    DataFrame again.
+    Rows may come as a DataFrame. The names of the columns are kept, in the file, too: another order
+    is put right by name, another name is a ValueError, and so is an array without names.
     """
 
     def __init__(
-        self, model: VAE | Sequence[VAE] | Scorer, score: str | scores.Score | None = None
+        self,
+        model: VAE | Sequence[VAE] | Scorer | None = None,
+        score: str | scores.Score | None = None,
+        *,
+        false_alarm_rate: float = 0.05,
+        method: str = "conformal",
+        n_models: int = 1,
+        latent_dim: int = 16,
+        network: str = "dense",
+        hidden: Sequence[int] | None = None,
+        epochs: int | None = None,
+        batch_size: int | None = None,
+        learning_rate: float = 2e-3,
+        early_stopping: bool = True,
+        max_categories: int = 50,
+        seed: int = 0,
+        verbose: int = 0,
     ):
-        self._models = check_models(model)
-        first = self._models[0]
-        conditional = isinstance(first, ConditionalVAE)
-        shape = first.form().data_shape
-        self._listed = isinstance(model, (list, tuple))
-        self._by_class = conditional or self._listed
-        if is_own(first):
-            if score is not None and not isinstance(score, OwnScore):
-                found = f"score is {score!r} for a {type(first).__name__}, which scores by itself"
-                raise ValueError(f"{found}; expected None")
-            score = OwnScore()
-        elif score is None:
-            one = "fusion" if self._by_class else "auto"
-            score = one if len(shape) == 3 else "joint"
-        self._score = scores.get(score).copy()  # two detectors may be given one object
-        views = [first.given(c) for c in range(first.classes)] if conditional else self._models
-        self._score.suit(views)
-        if self._score.directions_only and len(shape) != 3:
-            found = f"score is {self._score.label()}, which compares directions and not sizes"
-            warnings.warn(f"{found}: in a table the largest value may pass", stacklevel=2)
-        pairs = [(view, self._score) for view in views]
-        if self._by_class:  # what a score learns is of one class
-            kind, arguments = type(self._score), self._score.arguments()
-            pairs = [(view, kind(**arguments)) for view in views]
-        self._fits_score = bool(self._score.learned) and (self._by_class or not self._score.fitted)
-        self._now = State(pairs)  # replaced as a whole: other threads see the old or the new one
+        _check_rate(false_alarm_rate)
+        _check_method(method)
+        sizes = (n_models, latent_dim, network, hidden, epochs, batch_size, learning_rate)
+        self._recipe = Recipe(*sizes, early_stopping, max_categories, seed)
+        self._recipe.check()
+        self._rate, self._method = float(false_alarm_rate), method
+        self._asked_score, self._verbose = score, verbose
+        self._fits = model is None  # whether `fit` may train
+        self._now: State | None = None  # replaced as a whole: threads see the old or the new one
+        if model is not None:
+            found = models.check_models(model)
+            self._now = State.of(found, score, isinstance(model, (list, tuple)))
+        elif score is not None:
+            scores.get(score)  # an unknown one is named before the training
 
     @property
-    def model(self) -> VAE | list[VAE] | Scorer:
-        """The VAE, the list of them, or your own. Another model is another detector."""
-        return list(self._models) if self._listed else self._models[0]
+    def model(self) -> VAE | list[VAE] | Scorer | None:
+        """The VAE, the list of them, or your own; None before `fit`."""
+        if self._now is None:
+            return None
+        found, listed = self._now.models, self._now.by_class or len(self._now.models) > 1
+        return list(found) if listed and not isinstance(found[0], ConditionalVAE) else found[0]
+
+    def form(self, name: str = "items") -> Form:
+        """What one item looks like, as the model takes it: see `batches.Form`."""
+        return self._fitted().form(name)
+
+    @property
+    def columns(self) -> tuple[str, ...] | None:
+        """The names of a table's columns, or of a series' channels, if they have any."""
+        return None if self._now is None else self._now.inputs.names
+
+    @property
+    def score_name(self) -> str | None:
+        """The score in use, a name in `scores.SCORES`: of "auto" the one that it chose."""
+        if self._now is None:
+            return None
+        score = self._now.score
+        chosen = isinstance(score, scores.Auto) and score.fitted
+        return score.chosen if chosen else score.name or score.label()
+
+    @property
+    def score_choice(self) -> dict[str, float] | None:
+        """Why "auto" chose it: each candidate's mean AUROC on anomalies that it made itself."""
+        score = None if self._now is None else self._now.score
+        return score.table if isinstance(score, scores.Auto) and score.fitted else None
 
     @property
     def threshold(self) -> float | np.ndarray | None:
         """What an anomaly's score exceeds; with classes one for each, (classes,)."""
-        found = self._calibrated("thresholds")
-        return found if self._by_class or found is None else float(found[0])
+        limits = self._calibrated("thresholds")
+        return limits if limits is None or self._now.by_class else float(limits[0])
 
     @property
-    def false_alarm_rate(self) -> float | None:
+    def false_alarm_rate(self) -> float:
         """The rate that was asked for."""
-        return self._calibrated("false_alarm_rate")
+        return self._rate
 
     @property
-    def method(self) -> str | None:
-        """How the threshold was found, a name in `thresholds`."""
-        return self._calibrated("method")
+    def method(self) -> str:
+        """How the threshold is found, a name in `thresholds`."""
+        return self._calibrated("method") or self._method
 
     @property
     def calibration_scores(self) -> np.ndarray | None:
@@ -105,132 +163,190 @@ class AnomalyDetector:
         """The class (n,) of each of them; all 0 without classes."""
         return self._calibrated("classes")
 
-    def calibrate(
-        self,
-        images: np.ndarray | Labelled,
-        false_alarm_rate: float = 0.05,
-        method: str = "conformal",
-        classes: np.ndarray | None = None,
-        training: np.ndarray | tuple[np.ndarray, np.ndarray] | None = None,
-    ) -> AnomalyDetector:
-        """Set the threshold from normal images that the model has not seen.
+    def fit(self, items, calibration=None) -> AnomalyDetector:
+        """Train on normal items, and set the threshold.
 
-        `method` names a function of `thresholds`: "conformal" keeps the false-alarm rate on
-        average for any n; see there for what each promises. A score that has to learn (latent,
-        activations, neighbours, joint, fusion, typicality, auto) takes every other image for it and
-        the threshold the rest, unless you fitted it before. It learns more if it gets the images
-        that the model was trained on, too, as `training`; with classes, a pair (images, classes). A
-        detector with classes wants `classes`, integers (n,), or batches (images, classes): the
-        threshold of each class comes from its own images under that class. The threshold is for the
-        models as they are: after more training calibrate again.
+        `items` are a `data.Split`, whose parts `train` and `calibration` are used; a DataFrame,
+        with categories and missing values; or an array of rows, windows or images. Without a split
+        a fifth of the items, or `calibration`, sets the threshold, and a fifth of the rest stops
+        the training. Where too few are left for the rate (19 for 0.05), `fit` warns, and takes a
+        quantile, which promises nothing.
 
         Raises:
-            ValueError: labelled anomalies among the images, too few of them (or of a class) for the
-                rate, a rate outside (0, 1), an unknown method, images that do not fit the model,
+            ValueError: a detector that was given its model; fewer than 8 items; what a
+                `TableEncoder`, or a VAE, does not take. The detector stays as it was.
+        """
+        if not self._fits:
+            raise ValueError("model is given; expected None for fit, or calibrate instead of it")
+        recipe, names = self._recipe, None
+        if isinstance(items, Split):
+            names = getattr(items, "columns", None)
+            calibration = items.calibration if calibration is None else calibration
+            items = items.train
+        if not is_frame(items):
+            items = as_numbers(items, "items")
+        if len(items) < FEWEST:
+            raise ValueError(f"items has {len(items)} sample(s); expected {FEWEST} or more")
+        if calibration is None:
+            order = np.random.RandomState(recipe.seed).permutation(len(items))
+            cut = max(len(items) // 5, 1)
+            calibration, items = (_take(items, np.sort(p)) for p in (order[:cut], order[cut:]))
+        encoder = TableEncoder(recipe.max_categories).fit(items) if is_frame(items) else None
+        inputs = Inputs(names if encoder is None else tuple(encoder.feature_names_in_), encoder)
+        rows = items if encoder is None else encoder.transform(items).to_numpy()
+        method = self._enough(len(calibration))
+        trained, held_out = recipe.train_all(rows, self._asked_score, self._verbose)
+        now = State.of(trained, self._asked_score, members=len(trained))._replace(inputs=inputs)
+        for (vae, score), some in zip(now.views, held_out, strict=True):
+            score.fit(vae, rows, some)
+        now = now._replace(fits_score=False)
+        usual = (
+            explanations.usual_values(rows, inputs.sources(rows.shape[1]))
+            if rows.ndim == 2
+            else None
+        )
+        if not is_frame(calibration):
+            calibration = as_numbers(calibration, "calibration")
+        self._now = now.calibrated(calibration, None, None, self._rate, method, usual)
+        return self
+
+    def calibrate(
+        self,
+        items,
+        false_alarm_rate: float | None = None,
+        method: str | None = None,
+        classes: np.ndarray | None = None,
+        training=None,
+    ) -> AnomalyDetector:
+        """Set the threshold from normal items that the model has not seen.
+
+        `items` are an array, a DataFrame, batches, a `data.Labelled`, or a `data.Split`, whose
+        parts `calibration` and `train` are used. A score that has to learn (latent, activations,
+        neighbours, joint, fusion, typicality, auto) takes every other item for it and the threshold
+        the rest, unless you or `fit` fitted it before. It learns more if it gets the items that the
+        model was trained on, too, as `training`; with classes, a pair (items, classes). A detector
+        with classes wants `classes`, integers (n,), or batches (items, classes): the threshold of
+        each class comes from its own items under that class. The threshold is for the models as
+        they are: after more training calibrate again. Another rate or method than before is kept.
+
+        Raises:
+            ValueError: labelled anomalies among the items, too few of them (or of a class) for the
+                rate, a rate outside (0, 1), an unknown method, items that do not fit the model,
                 classes missing for a detector that has them or given for another. The detector
                 stays as it was.
         """
-        if isinstance(images, Labelled):
-            flags = plain_array(images.is_anomaly, "is_anomaly")
-            if flags.shape != (len(images.images),) or flags.dtype.kind not in "biu":
-                found = f"is_anomaly has shape {flags.shape} and dtype {flags.dtype}"
-                raise ValueError(f"{found}; expected ({len(images.images)},) of bool")
-            if np.any(images.is_anomaly):
-                found = f"images has {int(np.sum(images.is_anomaly))} labelled anomalies"
-                raise ValueError(f"{found}; expected normal images only")
-            classes = images.classes if classes is None and self._by_class else classes
-            images = images.images
-        if not (isinstance(method, str) and method in METHODS):
-            raise ValueError(f"method is {method!r}; expected one of {tuple(METHODS)}")
-        columns = columns_of(images)
-        groups = self._by_view(plain(images, columns, "images"), classes)
-        trained_on = [None] * len(groups)
-        if training is not None:
-            pair = training if isinstance(training, tuple) else (training, None)
-            if len(pair) != 2:
-                raise ValueError(f"training has {len(pair)} parts; expected (images, classes)")
-            rows = plain(pair[0], columns, "training")
-            trained_on = self._by_view(rows, pair[1], "training")
-        views, found, weights = [], [], []
-        for (model, score), group, seen in zip(self._now.views, groups, trained_on, strict=True):
-            if self._fits_score:
-                held_out, group = group[::2], group[1::2]
-                score = score.copy()
-                score.fit(model, *((held_out,) if seen is None else (seen, held_out)))
-            values, fingerprint = score.of(model, group)
-            views.append((model, score))
-            found.append(values)
-            weights.append(fingerprint)
-        calibration = Calibration.of(found, false_alarm_rate, method)
-        self._now = State(views, weights, calibration, columns)
+        if self._now is None:
+            raise ValueError("model is None; expected a trained one, or fit instead of calibrate")
+        rate = self._rate if false_alarm_rate is None else false_alarm_rate
+        method = self._method if method is None else method
+        _check_rate(rate)
+        _check_method(method)
+        if isinstance(items, Split):
+            training = items.train if training is None else training
+            if self._now.by_class:
+                training = (items.train, items.train_classes)
+                classes = items.calibration_classes if classes is None else classes
+            items = items.calibration
+        if isinstance(items, Labelled):
+            _check_normal(items)
+            classes = items.classes if classes is None and self._now.by_class else classes
+            items = items[0]
+        now = self._now
+        if now.inputs.names is None and (names := columns_of(items)) is not None:
+            now = now._replace(inputs=Inputs(names))
+        self._now = now.calibrated(items, classes, training, rate, method)
+        self._rate, self._method = float(rate), method
         return self
 
-    def class_scores(self, images: np.ndarray) -> np.ndarray:
-        """The score under each class: (n, classes); (n, 1) for a VAE without classes."""
-        return self._now.scores(images)[0]
+    def class_scores(self, items) -> np.ndarray:
+        """The score under each class: (n, classes); (n, 1) for a model without classes."""
+        return self._fitted().scores(items)[0]
 
-    def score(self, images: np.ndarray) -> np.ndarray:
+    def score(self, items) -> np.ndarray:
         """Anomaly scores (n,): higher is more anomalous. Needs `calibrate` if the score learns.
 
-        With classes, the smallest over them; equation (7.3). Images are an array (n, *data_shape),
-        or come in `batches`; here and below a ValueError names those whose score is not finite.
+        With classes, the smallest over them; equation (7.3). Items are an array (n, *data_shape),
+        a DataFrame, or come in `batches`; here and below a ValueError names those whose score is
+        not finite.
         """
-        return self.class_scores(images).min(axis=1)
+        return self.class_scores(items).min(axis=1)
 
-    def closest_class(self, images: np.ndarray) -> np.ndarray:
-        """Which class suits each image best, the one of its score: integers (n,)."""
-        return self.class_scores(images).argmin(axis=1)
+    def closest_class(self, items) -> np.ndarray:
+        """Which class suits each item best, the one of its score: integers (n,)."""
+        return self.class_scores(items).argmin(axis=1)
 
-    def p_value(self, images: np.ndarray) -> np.ndarray:
-        """Conformal p-values (n,) in (0, 1]: how often a normal image scores at least as high.
+    def p_value(self, items) -> np.ndarray:
+        """Conformal p-values (n,) in (0, 1]: how often a normal item scores at least as high.
 
-        With classes, the largest of the p-values that each class gives: at least that of the
-        image's own class, which nobody has to know, so p <= rate is as rare as promised in each.
+        With classes, the largest of the p-values that each class gives: at least that of the item's
+        own class, which nobody has to know, so p <= rate is as rare as promised in each.
         """
-        found, calibration = self._now.calibrated_scores(images)
+        found, calibration = self._fitted().calibrated_scores(items)
         return calibration.p_values(found)
 
-    def predict(self, images: np.ndarray) -> np.ndarray:
-        """Whether each image is an anomaly, with classes under each of them: bool (n,).
+    def is_anomaly(self, items) -> np.ndarray:
+        """Whether each item is an anomaly, with classes under each of them: bool (n,).
 
         With classes, equation (7.4). Raises a NotFittedError, which is a ValueError, before
         `calibrate` and when a model's weights have changed since.
         """
-        found, calibration = self._now.calibrated_scores(images)
+        found, calibration = self._fitted().calibrated_scores(items)
         return calibration.flag(found)
 
-    def heatmap(self, images: np.ndarray) -> np.ndarray:
-        """The share of each pixel in the score, in the shape of the images; shares sum to it.
+    def judge(self, items):
+        """`score`, `p_value` and `is_anomaly` at once: a DataFrame by the index of a DataFrame.
 
-        With classes, under the closest one. A DataFrame's shares come as a DataFrame: of each row,
-        which columns made the score.
+        Of an array, `Verdicts` (score, p_value, is_anomaly), each (n,). Of a window's detector the
+        rows of a DataFrame are points, each judged by the window that ends with it; those before
+        the first whole window have NaN, and are no anomalies.
         """
-        now = self._now
-        rows = plain(images, now.columns, "images")
-        shares = self._heatmap(now._replace(columns=None), rows)
-        if not is_frame(images):
+        found, calibration = self._fitted().calibrated_scores(items)
+        verdicts = Verdicts(found.min(axis=1), calibration.p_values(found), calibration.flag(found))
+        if not is_frame(items):
+            return verdicts
+        missing = len(items) - len(found)
+        nothing = {"score": np.nan, "p_value": np.nan, "is_anomaly": False}
+        columns = {
+            name: np.concatenate([np.full(missing, nothing[name]), values])
+            for name, values in verdicts._asdict().items()
+        }
+        return pandas().DataFrame(columns, index=items.index)
+
+    def explain(self, items):
+        """What made the score of each item.
+
+        Of images and windows the share of each pixel, or of each moment and channel, in the shape
+        of the items; shares sum to the score. With classes, under the closest one. Of a DataFrame
+        of points, the mean (time, channels) over the windows that hold each point.
+
+        Of rows the share of each column, (n, columns), of a DataFrame by its names and index. These
+        sum to 1 in each row: see `explanations.shares`.
+        """
+        now = self._fitted()
+        if len(now.form().data_shape) == 1:
+            return self._explain_rows(now, items)
+        arrays, _ = whole(now.inputs.plain(items, now.form()), now.form())
+        shares = now.maps(arrays)
+        if not is_frame(items):
             return shares
-        names = images.columns if now.columns is None else list(now.columns)
-        return type(images)(shares, index=images.index, columns=names)
+        points = series.overlap_mean(shares, len(items))
+        return pandas().DataFrame(points, items.index, list(now.inputs.names or items.columns))
 
     def evaluate(
-        self,
-        images: np.ndarray | Labelled,
-        is_anomaly: np.ndarray | None = None,
-        resamples: int = 200,
-        seed: int = 0,
+        self, items, is_anomaly: np.ndarray | None = None, resamples: int = 200, seed: int = 0
     ) -> Evaluation:
-        """Figures on labelled images, with bootstrap intervals over images (not over trainings).
+        """Figures on labelled items, with bootstrap intervals over items (not over trainings).
 
-        `is_anomaly` is bool (n,) and has both kinds, or comes with the images: `data.Labelled`, or
-        batches (images, is_anomaly). Raises a ValueError otherwise.
+        `is_anomaly` is bool (n,) and has both kinds, or comes with the items: `data.Labelled`, or
+        batches (items, is_anomaly). Raises a ValueError otherwise.
         """
-        if isinstance(images, Labelled):
-            is_anomaly = images.is_anomaly if is_anomaly is None else is_anomaly
-            images = images.images
-        elif is_anomaly is None and is_stream(images):
-            images, is_anomaly = whole(images, self._models[0].form("images"))
-        found, calibration = self._now.calibrated_scores(images)
+        now = self._fitted()
+        if isinstance(items, Labelled):
+            is_anomaly = items.is_anomaly if is_anomaly is None else is_anomaly
+            items = items[0]
+        elif is_anomaly is None and is_stream(items):
+            items, is_anomaly = whole(items, now.form())
+        found, calibration = now.calibrated_scores(items)
         return evaluate(found, is_anomaly, calibration.flag, resamples, seed)
 
     def save(self, path: str | Path) -> None:
@@ -240,8 +356,7 @@ class AnomalyDetector:
         are written: see `load`.
         """
         check_path(path)
-        self._now.check_now()
-        archive.write(path, storage.content(self))
+        saving.save(path, KIND, self.state())
 
     @classmethod
     def load(
@@ -256,28 +371,47 @@ class AnomalyDetector:
 
         Raises:
             ValueError: a file that is not a detector, is damaged, edited or inconsistent, or was
-                written by a newer version of the library; parts of your own without `model`.
+                written by another version of the library; parts of your own without `model`.
         """
-        check_path(path)
-        try:
-            return storage.restore(cls, archive.read(path), model)
-        except OSError:
-            raise
-        except Exception as error:  # archives, arrays and descriptions can be wrong in many ways
-            told = str(error) if isinstance(error, ValueError | zipfile.BadZipFile) else repr(error)
-            expected = f"path is {str(path)!r}; expected a file that AnomalyDetector.save wrote"
-            raise ValueError(f"{expected}, but {told}") from error
+        return saving.load(path, KIND, lambda state: cls.from_state(state, model))
+
+    def state(self) -> dict:
+        """All of a calibrated detector, as plain values and arrays: see `saving`."""
+        now = self._fitted()
+        now.check_now()
+        return now.state() | {"recipe": self._recipe.state() if self._fits else None}
+
+    @classmethod
+    def from_state(
+        cls, state: dict, model: VAE | Sequence[VAE] | Scorer | None = None
+    ) -> AnomalyDetector:
+        """The detector of this state; `model` is for parts of your own, as in `load`.
+
+        Raises a ValueError, or whatever a wrong state leads to: nothing in it is trusted.
+        """
+        saving.check(state, SCHEMA)
+        now, recipe = State.from_state(state, model), state["recipe"]
+        calibration = now.calibration
+        new = cls(
+            score=None if recipe is None else state["score"]["name"],
+            false_alarm_rate=calibration.false_alarm_rate,
+            method=calibration.method,
+            **(recipe or {}),
+        )
+        new._fits, new._now = recipe is not None, now
+        return new
 
     def export(
         self, path: str | Path, format: str = "saved_model", precision: str = "float32"
     ) -> None:
         """Write model, score and calibration as one graph that runs without this library.
 
-        It has one endpoint, `serve`: images (n, *data_shape) in, float32 unless the model is of
-        float64; a dict of `score`, `p_value` and `is_anomaly` out, each (n,), equal to `score`,
-        `p_value` and `predict` but for rounding. A table's columns must come in the order of
-        `calibrate`. Nothing checks what comes in: where the library would refuse an image alone,
-        for NaN or values outside 0..1, score and p-value are NaN, and it is an anomaly.
+        It has one endpoint, `serve`: items (n, *data_shape) in, float32 unless the model is of
+        float64; a dict of `score`, `p_value` and `is_anomaly` out, each (n,), equal to those of
+        `judge` but for rounding. A table's columns must come in the order of `columns`; one with
+        categories or missing values as its `encode` gives it. Nothing checks what comes in: where
+        the library would refuse an item alone, for NaN or values outside 0..1, score and p-value
+        are NaN, and it is an anomaly.
 
         Args:
             path: "saved_model" makes a folder, which may not be there yet; "litert" a file.
@@ -291,7 +425,7 @@ class AnomalyDetector:
         Raises:
             ValueError: a score that draws random numbers (probability, elbo, bound), or a model of
                 your own whose score is more than TensorFlow's operations; another format or
-                precision; a path that is wrong. Also a NotFittedError, as `predict`.
+                precision; a path that is wrong. Also a NotFittedError, as `is_anomaly`.
         """
         check_path(path)
         for name, value, known in (
@@ -301,40 +435,76 @@ class AnomalyDetector:
             if not (isinstance(value, str) and value in known):
                 raise ValueError(f"{name} is {value!r}; expected one of {known}")
         if format == "saved_model" and precision != "float32":
-            found = f"precision is {precision!r} and format is 'saved_model'"
-            raise ValueError(f"{found}; expected 'float32', or the format 'litert'")
-        now = self._now
+            came = f"precision is {precision!r} and format is 'saved_model'"
+            raise ValueError(f"{came}; expected 'float32', or the format 'litert'")
+        now = self._fitted()
         now.check_now()
-        export.write(now, self._score.label(), Path(path), format, precision)
+        export.write(now, now.score.label(), Path(path), format, precision)
 
-    def _heatmap(self, now: State, images) -> np.ndarray:
-        if not self._by_class:
-            model, score = now.views[0]
-            return score.map(model, images)
-        images, _ = whole(images, self._models[0].form("images"))
-        closest = now.scores(images)[0].argmin(axis=1)
-        shares = np.empty(images.shape)
-        for c in np.unique(closest):
-            model, score = now.views[c]
-            shares[closest == c] = score.map(model, images[closest == c])
-        return shares
+    def encode(self, items) -> np.ndarray:
+        """The items as the model takes them: of a table its rows of numbers, (n, *data_shape)."""
+        now = self._fitted()
+        return whole(now.inputs.plain(items, now.form()), now.form())[0]
 
-    def _by_view(self, images, classes, name: str = "images") -> list[np.ndarray]:
-        """The images of each class, or all of them without classes."""
-        images, labels = whole(images, self._models[0].form(name))
-        label = "classes" if name == "images" else f"classes of {name}"
-        if not self._by_class:
-            if classes is not None:
-                found = f"{label} came for one VAE without them"
-                raise ValueError(f"{found}; expected a ConditionalVAE or a list of VAEs")
-            return [images]
-        classes = labels if classes is None else classes
-        check_labels(classes, len(images), len(self._now.views), label)
-        groups = [images[np.asarray(classes) == c] for c in range(len(self._now.views))]
-        for c, group in enumerate(groups):
-            if len(group) == 0:
-                raise ValueError(f"{label} has no {c}; expected every class of the model")
-        return groups
+    def _explain_rows(self, now: State, items):
+        now.check_fresh(now.weights)
+        rows = whole(now.inputs.plain(items, now.form()), now.form())[0]
+        plain = now._replace(inputs=Inputs())  # the rows are numbers already
+
+        def falls_of(rows: np.ndarray) -> np.ndarray:
+            scores = plain.scores(rows)[0].min(axis=1)
+            return np.log(scores + LEAST) if now.positive else scores
+
+        sources = now.inputs.sources(rows.shape[1])
+        shares = explanations.shares(falls_of, rows, now.usual, sources)
+        if not is_frame(items):
+            return shares
+        names = list(dict.fromkeys(sources)) if now.inputs.names else list(items.columns)
+        frame = pandas().DataFrame(shares, items.index, names)
+        return frame if now.inputs.names is None else frame[list(now.inputs.names)]
+
+    def _enough(self, n: int) -> str:
+        """The method for n calibration items, and a warning if they are too few for a promise."""
+        try:
+            METHODS[self._method](np.zeros(n), self._rate)
+        except ValueError as error:
+            warnings.warn(
+                f"{error}: the threshold is a quantile, which promises nothing",
+                UserWarning,
+                stacklevel=3,
+            )
+            return "quantile"
+        return self._method
+
+    def _fitted(self) -> State:
+        if self._now is None:
+            raise NotFittedError("this detector has no model yet: call fit first")
+        return self._now
 
     def _calibrated(self, name: str):
-        return None if self._now.calibration is None else getattr(self._now.calibration, name)
+        calibration = None if self._now is None else self._now.calibration
+        return None if calibration is None else getattr(calibration, name)
+
+
+def _check_rate(rate: object) -> None:
+    if not (is_real(rate) and 0 < rate < 1):
+        raise ValueError(f"false_alarm_rate is {rate!r}; expected a number between 0 and 1")
+
+
+def _check_method(method: object) -> None:
+    if not (isinstance(method, str) and method in METHODS):
+        raise ValueError(f"method is {method!r}; expected one of {tuple(METHODS)}")
+
+
+def _check_normal(items: Labelled) -> None:
+    flags = plain_array(items.is_anomaly, "is_anomaly")
+    if flags.shape != (len(items[0]),) or flags.dtype.kind not in "biu":
+        came = f"is_anomaly has shape {flags.shape} and dtype {flags.dtype}"
+        raise ValueError(f"{came}; expected ({len(items[0])},) of bool")
+    if flags.any():
+        came = f"items has {int(flags.sum())} labelled anomalies"
+        raise ValueError(f"{came}; expected normal items only")
+
+
+def _take(items, which: np.ndarray):
+    return items.iloc[which] if is_frame(items) else items[which]

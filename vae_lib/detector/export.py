@@ -17,7 +17,7 @@ from keras import ops
 
 from ..scores.base import total
 from .calibration import Calibration
-from .state import State
+from .state import LEAST, State
 
 ENDPOINT = "serve"
 FORMATS = ("saved_model", "litert")
@@ -36,8 +36,7 @@ def graph_of(state: State, label: str) -> tf.types.experimental.PolymorphicFunct
 
     Raises a ValueError if the score, which messages call `label`, draws random numbers.
     """
-    model, _ = state.views[0]
-    form, dtype = model.form("images"), model.variable_dtype
+    form, dtype = state.form(), state.models[0].variable_dtype
     signature = [tf.TensorSpec((None, *form.data_shape), dtype, name="images")]
     judge = _judge(state.calibration, dtype)
 
@@ -50,7 +49,7 @@ def graph_of(state: State, label: str) -> tf.types.experimental.PolymorphicFunct
         mask = tf.reshape(usable, (-1, *[1] * len(form.data_shape)))
         images = tf.where(mask, images, tf.zeros_like(images))
         found = [ops.cast(total(score.terms(view, images)), dtype) for view, score in state.views]
-        found = tf.stack(found, axis=1)
+        found = _averaged(state, tf.stack(found, axis=1))
         usable &= tf.reduce_all(_usable(found, False), axis=1)
         p_value, is_anomaly = judge(found)
         nothing = tf.constant(np.nan, dtype)
@@ -97,6 +96,15 @@ def _quiet() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(level)
+
+
+def _averaged(state: State, scores):
+    """`State.averaged`, of tensors."""
+    if state.members == 1:
+        return scores
+    if state.positive:
+        return tf.exp(tf.reduce_mean(tf.math.log(scores + LEAST), axis=1, keepdims=True))
+    return tf.reduce_mean(scores, axis=1, keepdims=True)
 
 
 def _judge(calibration: Calibration, dtype: str) -> Callable:

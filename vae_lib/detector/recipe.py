@@ -1,0 +1,160 @@
+"""A VAE for data of any kind, trained without a question: its sizes, its steps, what stops it."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import random
+from collections.abc import Iterator, Sequence
+
+import keras
+import numpy as np
+
+from .. import saving, scores
+from ..checks import check_count, check_seed, is_real
+from ..model import VAE
+
+FEWEST = 8  # examples
+STEPS, EPOCHS = 3000, (20, 300)  # about so many steps, in not fewer or more epochs
+BATCH = (16, 64)
+
+MAYBE = {"anyOf": [saving.SIZE, {"type": "null"}]}
+SCHEMA = saving.object_of(
+    n_models=saving.COUNT,
+    latent_dim=saving.SIZE,
+    network={"type": "string", "maxLength": 20},
+    hidden={"anyOf": [{"type": "array", "items": saving.SIZE, "maxItems": 64}, {"type": "null"}]},
+    epochs=MAYBE,
+    batch_size=MAYBE,
+    learning_rate={"type": "number", "exclusiveMinimum": 0},
+    early_stopping={"type": "boolean"},
+    max_categories=saving.SIZE,
+    seed={"type": "integer", "minimum": 0, "maximum": 2**32 - 1},
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """How `AnomalyDetector.fit` makes its models; the arguments are explained there."""
+
+    n_models: int = 1
+    latent_dim: int = 16
+    network: str = "dense"
+    hidden: Sequence[int] | None = None
+    epochs: int | None = None
+    batch_size: int | None = None
+    learning_rate: float = 2e-3
+    early_stopping: bool = True
+    max_categories: int = 50
+    seed: int = 0
+
+    def check(self) -> None:
+        """Raise a ValueError for an argument out of range."""
+        for name in ("n_models", "latent_dim", "max_categories"):
+            check_count(name, getattr(self, name))
+        for name in ("epochs", "batch_size"):
+            if getattr(self, name) is not None:
+                check_count(name, getattr(self, name))
+        if not (is_real(self.learning_rate) and 0 < self.learning_rate < np.inf):
+            raise ValueError(f"learning_rate is {self.learning_rate!r}; expected a number above 0")
+        check_seed("seed", self.seed)
+
+    def state(self) -> dict:
+        """As JSON knows it."""
+        hidden = None if self.hidden is None else [int(units) for units in self.hidden]
+        plain = dataclasses.asdict(self) | {"hidden": hidden}
+        return {k: v.item() if isinstance(v, np.generic) else v for k, v in plain.items()}
+
+    def train_all(
+        self, items: np.ndarray, score: str | scores.Score | None, verbose: int
+    ) -> tuple[list[VAE], list[np.ndarray]]:
+        """The models, each with the items (n, ...) that it was not trained on."""
+        found = []
+        for m in range(self.n_models):
+            label = f"model {m + 1} of {self.n_models}" if verbose else None
+            found.append(self.train(items, (self.seed * self.n_models + m) % 2**32, score, label))
+        trained, held_out = zip(*found, strict=True)
+        return list(trained), list(held_out)
+
+    def train(
+        self,
+        items: np.ndarray,
+        seed: int,
+        score: str | scores.Score | None = None,
+        label: str | None = None,
+    ) -> tuple[VAE, np.ndarray]:
+        """A VAE trained on four fifths of the items (n, ...), and the other fifth.
+
+        Training stops by the negative ELBO of the fifth. `label` names a bar of its progress.
+        """
+        with _seeded(seed):
+            order = np.random.RandomState(seed).permutation(len(items))
+            held_out, some = np.split(items[order], [max(len(items) // 5, 5)])
+            batch = self.batch_size or int(np.clip(len(some) // 16, *BATCH))
+            epochs = self.epochs or int(np.clip(STEPS * batch // len(some), *EPOCHS))
+            vae = self._model(items.shape[1:])
+            if score is not None:
+                scores.get(score).copy().suit([vae])  # before a training that may take hours
+            vae.compile(keras.optimizers.Adam(self.learning_rate))
+            if items.ndim < 4:
+                vae.adapt(items)
+            callbacks = [] if label is None else [_Bar(label)]
+            if self.early_stopping:
+                patience = max(10, epochs // 8)
+                callbacks.append(
+                    keras.callbacks.EarlyStopping(
+                        "val_loss", patience=patience, restore_best_weights=True
+                    )
+                )
+            options = {"validation_data": (held_out,), "callbacks": callbacks, "verbose": 0}
+            vae.fit(some, batch_size=batch, epochs=epochs, **options)
+        return vae, held_out
+
+    def _model(self, data_shape: tuple[int, ...]) -> VAE:
+        """Rows and windows are standardised; pictures, in 0 to 1, are not."""
+        pictures = len(data_shape) == 3
+        units = self.hidden
+        if units is None and not pictures and self.network == "dense":
+            units = (64,)
+        return VAE(
+            latent_dim=self.latent_dim,
+            likelihood="gaussian",
+            data_shape=data_shape,
+            network=self.network,
+            hidden=units,
+            standardise=not pictures,
+        )
+
+
+class _Bar(keras.callbacks.Callback):
+    """One bar for a whole training."""
+
+    def __init__(self, name: str):
+        super().__init__()
+        self.name = name
+
+    def on_train_begin(self, logs=None) -> None:
+        """Draw it."""
+        print(self.name)
+        self.bar = keras.utils.Progbar(self.params["epochs"], unit_name="epoch")
+
+    def on_epoch_end(self, epoch: int, logs=None) -> None:
+        """Move it on."""
+        self.seen = epoch + 1
+        self.bar.update(self.seen, [("val_loss", (logs or {}).get("val_loss"))])
+
+    def on_train_end(self, logs=None) -> None:
+        """End its line, wherever it is."""
+        self.bar.update(self.seen, finalize=True)
+
+
+@contextlib.contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Keras's seed; those of Python and NumPy are put back afterwards."""
+    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002  Keras sets it
+    keras.utils.set_random_seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)  # noqa: NPY002
