@@ -80,11 +80,11 @@ def swaps(
 
 def explanations(train: np.ndarray, seed: int) -> dict[str, Callable]:
     """By name, functions from rows (n, features) to shares (n, features)."""
-    from vae_lib import VAEDetector, scores
+    from vae_lib import AnomalyDetector, scores
     from vae_lib import explanations as ours
 
-    detector = VAEDetector(random_state=seed).fit(train)
-    (one,) = detector.detectors_
+    detector = AnomalyDetector(seed=seed).fit(train)
+    ((model, joint),) = detector._now.views
     squares = scores.get("reconstruction")
     pca = PCA(0.95).fit(train)
     gauss = LedoitWolf().fit(train)
@@ -97,8 +97,8 @@ def explanations(train: np.ndarray, seed: int) -> dict[str, Callable]:
 
     return {
         "vae_lib": detector.explain,
-        "joint_heatmap": one.heatmap,
-        "reconstruction_heatmap": lambda rows: squares.map(one.model, rows),
+        "joint_heatmap": lambda rows: joint.map(model, rows),
+        "reconstruction_heatmap": lambda rows: squares.map(model, rows),
         "pca_residual": lambda rows: (rows - pca.inverse_transform(pca.transform(rows))) ** 2,
         # each column's squared deviation from what the others predict, over its variance
         "gaussian_conditional": lambda rows: (

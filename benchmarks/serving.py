@@ -61,7 +61,7 @@ def _ways(detector, folder: Path) -> tuple[dict, dict]:
 
     from vae_lib.scores.base import total
 
-    vae, score = detector.model, detector._score
+    vae, score = detector.model, detector._now.score
     detector.save(folder / "it.detector")
     detector.export(folder / "saved")
     model = tf.saved_model.load(str(folder / "saved"))

@@ -162,11 +162,11 @@ def _vae_lib(name: str, train: np.ndarray, seed: int, threads: int) -> peers.Sco
 
 def _one_model(train: np.ndarray, seed: int) -> peers.Scorer:
     """Stopped by the bound of a fifth of the training rows, which have no labels."""
-    from vae_lib import VAEDetector, scores
-    from vae_lib.sklearn.training import train_vae
+    from vae_lib import scores
+    from vae_lib.detector.recipe import Recipe
 
     sizes = {name: SETTINGS[name] for name in ("hidden", "latent_dim")}
-    vae, held = train_vae(train, seed, VAEDetector(anomaly_score=CHOSEN, **sizes))
+    vae, held = Recipe(**sizes).train(train, seed, CHOSEN)
     score = scores.get(CHOSEN).fit(vae, train, held)
     return lambda new: score(vae, new)
 

@@ -23,7 +23,7 @@ def save_stills(folder: Path, detector: AnomalyDetector, split: data.Split) -> N
         rows[np.argsort(found[rows])[len(rows) // 2]]
         for rows in (np.flatnonzero(~is_anomaly), np.flatnonzero(classes == 4))
     ]
-    copies, heat = detector.model.predict(images[middle], verbose=0), detector.heatmap(images)
+    copies, heat = detector.model.predict(images[middle], verbose=0), detector.explain(images)
     fig, axes = plt.subplots(2, 3, figsize=(5, 3.5))
     for i, row in enumerate(axes):
         row[0].imshow(images[middle[i], ..., 0], vmin=0, vmax=1)

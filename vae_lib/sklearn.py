@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from .checks import check_seed
 from .detector import AnomalyDetector
 from .detector.recipe import FEWEST
 from .frames import is_frame, names_of, pandas
@@ -22,7 +23,8 @@ class VAEDetector(OutlierMixin, BaseEstimator):
     for (p-values, explanations, intervals, files, streams) is that of `detector_`.
 
     Args:
-        random_state: a whole number, a RandomState, or None for other results each time.
+        anomaly_score: `score` there, a word that scikit-learn has for something else.
+        random_state: `seed` there: a whole number, a RandomState, or None for another each time.
 
     The other arguments are those of `AnomalyDetector`. `false_alarm_rate` is not PyOD's
     `contamination`, the share of the training rows that will be flagged.
@@ -38,9 +40,9 @@ class VAEDetector(OutlierMixin, BaseEstimator):
 
     def __init__(
         self,
-        score: str | None = None,
         false_alarm_rate: float = 0.05,
         n_models: int = 1,
+        anomaly_score: str | None = None,
         latent_dim: int = 16,
         hidden: Sequence[int] | None = None,
         epochs: int | None = None,
@@ -51,9 +53,9 @@ class VAEDetector(OutlierMixin, BaseEstimator):
         random_state: int | np.random.RandomState | None = 0,
         verbose: int = 0,
     ):
-        self.score = score
         self.false_alarm_rate = false_alarm_rate
         self.n_models = n_models
+        self.anomaly_score = anomaly_score
         self.latent_dim = latent_dim
         self.hidden = hidden
         self.epochs = epochs
@@ -73,10 +75,11 @@ class VAEDetector(OutlierMixin, BaseEstimator):
         seed = arguments.pop("random_state")
         if seed is None or isinstance(seed, np.random.RandomState):
             seed = int(check_random_state(seed).randint(2**31))
-        detector = AnomalyDetector(seed=seed, **arguments)
+        check_seed("random_state", seed)
+        detector = AnomalyDetector(score=arguments.pop("anomaly_score"), seed=seed, **arguments)
         X = self._validated(X, reset=True)
-        if calibration is not None:
-            calibration = self._validated(calibration)
+        if calibration is not None and is_frame(calibration):
+            calibration = validate_data(self, calibration, reset=False, skip_check_array=True)
         self.detector_ = detector.fit(X, calibration)
         self.offset_ = -self.detector_.threshold
         return self
@@ -97,11 +100,10 @@ class VAEDetector(OutlierMixin, BaseEstimator):
     def _validated(self, X, reset: bool = False):
         """X as scikit-learn checks it: a DataFrame where `fit` had one, or else an array."""
         least = FEWEST if reset else 1
-        as_frame = reset or hasattr(self, "feature_names_in_")
-        if not (as_frame and is_frame(X)):
+        names = None if reset else self.detector_.columns
+        if not is_frame(X) or (names is None and not reset):
             kinds = ("float64", "float32")
             X = validate_data(self, X, reset=reset, dtype=kinds, ensure_min_samples=least)
-            names = getattr(self, "feature_names_in_", None)
             return X if names is None else pandas().DataFrame(X, columns=names)
         names_of(X, "X")  # each there once
         if len(X) < least:

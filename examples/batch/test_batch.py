@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vae_lib import AnomalyDetector, VAEDetector
+from vae_lib import AnomalyDetector
 
 HERE = Path(__file__).parent
 SHARDS, ROWS = 24, 500
@@ -96,7 +96,7 @@ def test_an_interrupted_run_goes_on(start, shards, detector_file, tmp_path):
 def test_tables_in_parquet(start, tmp_path):
     random = np.random.RandomState(0)
     table = pd.DataFrame(random.normal(size=(120, 3)), columns=["a", "b", "c"])
-    detector = VAEDetector(0.1, epochs=2, hidden=(6,)).fit(table)
+    detector = AnomalyDetector(false_alarm_rate=0.1, epochs=2, hidden=(6,)).fit(table)
     detector.save(tmp_path / "rows.detector")
     (tmp_path / "shards").mkdir()
     for i in range(3):
@@ -107,7 +107,7 @@ def test_tables_in_parquet(start, tmp_path):
     scores = [
         float(line["score"]) for i in range(3) for line in lines(tmp_path / "out" / f"{i}.csv")
     ]
-    np.testing.assert_allclose(scores, detector.score_frame(table)["score"], rtol=1e-6)
+    np.testing.assert_allclose(scores, detector.judge(table)["score"], rtol=1e-6)
 
 
 def test_wrong_shards_and_another_detector(start, tmp_path, detector_file):

@@ -85,7 +85,7 @@ async def lifespan(app: FastAPI):
     app.state.bucket = Bucket(float(os.environ.get("RATE", "0")))
     app.state.max_bytes = int(os.environ.get("MAX_BYTES", "1000000"))
     app.state.max_items = int(os.environ.get("MAX_ITEMS", "64"))
-    if items.columns_of(app.state.detector) is None:
+    if app.state.detector.columns is None:
         scored(app.state.detector, np.zeros((1, *shape_of(app.state.detector)), "float32"))
     app.state.ready = True
     yield

@@ -20,13 +20,7 @@ def read(kind: str, body: bytes, detector, most: int):
     """The items of a body of that Content-Type: an array, or a DataFrame for named columns."""
     if kind in PICTURES:
         return _picture(kind, body, shape_of(detector))
-    return _items(body, columns_of(detector), most)
-
-
-def columns_of(detector) -> list[str] | None:
-    """The names of a table's columns, if the detector knows them."""
-    names = getattr(detector, "feature_names_in_", None)
-    return None if names is None else list(names)
+    return _items(body, detector.columns, most)
 
 
 def _picture(kind: str, body: bytes, shape: tuple[int, ...]) -> np.ndarray:
@@ -54,7 +48,7 @@ def _size(body: bytes) -> tuple[int, int] | None:
         return None
 
 
-def _items(body: bytes, columns: list[str] | None, most: int):
+def _items(body: bytes, columns: tuple[str, ...] | None, most: int):
     try:
         given = json.loads(body)
     except (ValueError, RecursionError) as error:
@@ -74,7 +68,7 @@ def _items(body: bytes, columns: list[str] | None, most: int):
     return items.astype("float32")
 
 
-def _rows(rows: list, columns: list[str]):
+def _rows(rows: list, columns: tuple[str, ...]):
     def right(value: object) -> bool:  # JSON has integers that no column holds
         whole = isinstance(value, int) and abs(value) <= 2**53
         return whole or isinstance(value, (str, float, type(None)))
@@ -84,4 +78,4 @@ def _rows(rows: list, columns: list[str]):
             raise ValueError(f"item {i} is no object with the columns {columns}; expected one")
         if wrong := [name for name, value in row.items() if not right(value)]:
             raise ValueError(f"item {i} has in {wrong[0]!r} no text, number or null; expected one")
-    return frames.pandas().DataFrame(rows, columns=columns)
+    return frames.pandas().DataFrame(rows, columns=list(columns))

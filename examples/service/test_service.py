@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from vae_lib import AnomalyDetector, VAEDetector, data
+from vae_lib import AnomalyDetector, data
 
 HERE = Path(__file__).parent
 PNG, JSON = "image/png", "application/json"
@@ -113,7 +113,7 @@ def test_answers_and_refusals(serve, pictures, detector_file):
     _, client = serve()
     detector = AnomalyDetector.load(detector_file)
     items = pictures[..., None] / np.float32(255)
-    expected = [detector.score(items), detector.p_value(items), detector.predict(items)]
+    expected = [detector.score(items), detector.p_value(items), detector.is_anomaly(items)]
     whole = post(client, text(items.tolist()), JSON).json()
     single = [post(client, png(p)).json()["results"][0] for p in pictures]
     for results in (whole["results"], single):
@@ -151,16 +151,16 @@ def test_answers_and_refusals(serve, pictures, detector_file):
 def test_rows_of_a_table(serve, tmp_path):
     random = np.random.RandomState(0)
     table = pd.DataFrame({"load": random.normal(size=90), "kind": np.resize(["a", "b"], 90)})
-    detector = VAEDetector(0.1, epochs=2, hidden=(6,), random_state=0).fit(table)
+    detector = AnomalyDetector(false_alarm_rate=0.1, epochs=2, hidden=(6,)).fit(table)
     detector.save(tmp_path / "rows.detector")
     _, client = serve(DETECTOR=str(tmp_path / "rows.detector"))
     rows = table[:20].to_dict("records")
     answer = post(client, text([dict(reversed(row.items())) for row in rows]), JSON).json()
-    expected = detector.score_frame(table[:20])
+    expected = detector.judge(table[:20])
     for name in ("score", "p_value", "is_anomaly"):
         found = [result[name] for result in answer["results"]]
         np.testing.assert_allclose(found, expected[name], rtol=1e-6)
-    assert client.get("/version").json()["kind"] == "VAEDetector"
+    assert client.get("/version").json()["columns"] == ["load", "kind"]
     for wrong, word in (
         ([1.0, 2.0], "load"),
         ({"load": 1.0}, "kind"),

@@ -56,7 +56,7 @@ def test_a_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert roc_auc_score(truth, -detector.score_samples(new)) > 0.8
     assert list(detector.explain(new).columns) == ["load", "heat", "machine"]
     loaded = VAEDetector.load(tmp_path / "rows.detector")
-    np.testing.assert_array_equal(loaded.predict(new), detector.predict(new))
+    np.testing.assert_array_equal(loaded.is_anomaly(new), detector.is_anomaly(new))
 
 
 MODES = ("L", "LA", "P", "RGB", "RGBA")
@@ -85,14 +85,14 @@ def test_a_folder_of_every_mode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert images.shape[1:] == (32, 32, 3)
     assert roc_auc_score(truth, detector.score(images)) > 0.9
     loaded = AnomalyDetector.load(tmp_path / "pictures.detector")
-    np.testing.assert_array_equal(loaded.predict(images), detector.predict(images))
+    np.testing.assert_array_equal(loaded.is_anomaly(images), detector.is_anomaly(images))
 
 
 def test_an_array(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names = run(ARRAY, tmp_path, monkeypatch)
     truth, images = names["is_anomaly"], names["images"]
     assert roc_auc_score(truth, names["detector"].score(images)) > 0.95
-    flagged = names["detector"].predict(images)
+    flagged = names["detector"].is_anomaly(images)
     assert flagged[truth].mean() > 0.8 and flagged[~truth].mean() < 0.15
     loaded = AnomalyDetector.load(tmp_path / "three.detector")
-    np.testing.assert_array_equal(loaded.predict(images), flagged)
+    np.testing.assert_array_equal(loaded.is_anomaly(images), flagged)

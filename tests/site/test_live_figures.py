@@ -556,7 +556,7 @@ def test_the_thresholds_of_the_stream_are_those_of_the_library(visit, site, rate
     np.testing.assert_allclose(p_values, expected.p_values, rtol=1e-12)
     np.testing.assert_array_equal(online, expected.alarms)
     np.testing.assert_array_equal(above, expected.alarms)  # of the threshold as it is drawn
-    np.testing.assert_array_equal(fixed, detector.predict(items))
+    np.testing.assert_array_equal(fixed, detector.is_anomaly(items))
     assert 0 < fixed.sum() != online.sum() > 0
 
 

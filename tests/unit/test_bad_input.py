@@ -100,7 +100,9 @@ def all_of(it: SimpleNamespace) -> list[np.ndarray]:
     """What refused calls must leave as it was."""
     weights = [weight for model in it.models for weight in model.get_weights()]
     detectors = (it.detector, it.learned, it.by_class)
-    found = [found for d in detectors for found in (d.p_value(it.x), d.predict(it.x), d.threshold)]
+    found = [
+        found for d in detectors for found in (d.p_value(it.x), d.is_anomaly(it.x), d.threshold)
+    ]
     return [*weights, *it.latent.state().values(), *found]
 
 
@@ -135,14 +137,14 @@ CALLS = {
     "score": (lambda it, x: scores.get("kl")(it.vae, x), "images"),
     "fit of a score": (lambda it, x: scores.LatentDistance().fit(it.vae, x), "images"),
     "map": (lambda it, x: scores.get("local").map(it.vae, x), "images"),
-    "detector": (lambda it, x: it.learned.score(x), "images"),
-    "alarm": (lambda it, x: it.detector.predict(x), "images"),
-    "p_value": (lambda it, x: it.learned.p_value(x), "images"),
-    "heatmap": (lambda it, x: it.by_class.heatmap(x), "images"),
-    "closest_class": (lambda it, x: it.by_class.closest_class(x), "images"),
-    "calibrate": (lambda it, x: it.detector.calibrate(x), "images"),
-    "calibrate a learner": (lambda it, x: it.learned.calibrate(x), "images"),
-    "figures": (lambda it, x: it.detector.evaluate(x, it.flags), "images"),
+    "detector": (lambda it, x: it.learned.score(x), "items"),
+    "alarm": (lambda it, x: it.detector.is_anomaly(x), "items"),
+    "p_value": (lambda it, x: it.learned.p_value(x), "items"),
+    "heatmap": (lambda it, x: it.by_class.explain(x), "items"),
+    "closest_class": (lambda it, x: it.by_class.closest_class(x), "items"),
+    "calibrate": (lambda it, x: it.detector.calibrate(x), "items"),
+    "calibrate a learner": (lambda it, x: it.learned.calibrate(x), "items"),
+    "figures": (lambda it, x: it.detector.evaluate(x, it.flags), "items"),
 }
 # Each looks at its data in a way of its own; the others share theirs with one of these
 DOORS = ("encode", "fit", "compute_loss", "with labels", "score", "alarm", "calibrate")
@@ -340,7 +342,9 @@ def test_wrong_batches(it, complains, call, value):
 @pytest.mark.parametrize("value", ENDLESS)
 @pytest.mark.parametrize("call", BATCHED[3:])
 def test_endless_batches(it, complains, call, value):
-    complains(lambda: CALLS[call][0](it, ENDLESS[value]()), "images repeats for ever; expected")
+    complains(
+        lambda: CALLS[call][0](it, ENDLESS[value]()), f"{CALLS[call][1]} repeats for ever; expected"
+    )
 
 
 @pytest.mark.parametrize("call", ["encode", "bound", "mixture", "given"])

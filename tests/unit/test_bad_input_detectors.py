@@ -229,7 +229,7 @@ def labelled(**changes) -> Labelled:
 
 
 def calibrate(kind: str = "detector", **arguments) -> None:
-    getattr(it(), kind).calibrate(**{"images": it().x, "false_alarm_rate": 0.1, **arguments})
+    getattr(it(), kind).calibrate(**{"items": it().x, "false_alarm_rate": 0.1, **arguments})
 
 
 def evaluate(is_anomaly=None, **arguments) -> None:
@@ -259,7 +259,7 @@ NO_FLAGS = {
     "masked": (masked(np.arange(40) % 2 == 1), "mask"),
 }
 ANOMALIES = {
-    "some": (np.arange(40) % 2 == 1, "images has 20 labelled anomalies; expected normal images"),
+    "some": (np.arange(40) % 2 == 1, "items has 20 labelled anomalies; expected normal items"),
     "too few": (np.zeros(3, bool), "is_anomaly has shape (3,)"),
     "words": (np.array(["no"] * 40), "is_anomaly"),
     "None": (None, "is_anomaly"),
@@ -282,7 +282,12 @@ LISTS = {
 }
 METHODS = ("guess", None, ["conformal"], 3, min, "cheapest")
 DETECTORS: Cases = {
-    **kinds("detector: model", LISTS, lambda make: AnomalyDetector(make()), "expected "),
+    **kinds(
+        "detector: model",
+        {k: v for k, v in LISTS.items() if k != "None"},
+        lambda make: AnomalyDetector(make()),
+        "expected ",
+    ),
     **each("detector", "score", NO_SCORES, lambda v: AnomalyDetector(it().vae, v), "one of"),
     **{
         f"detector: {name} of a mixture": (
@@ -325,8 +330,26 @@ DETECTORS: Cases = {
             "one class": lambda: (it().x, np.zeros(40, int)),
         }.items()
     },
-    **each("calibrate", "method", METHODS, lambda v: calibrate(method=v), "'conformal'"),
-    **each("calibrate", "false_alarm_rate", NO_RATE, lambda v: calibrate(false_alarm_rate=v)),
+    **each(
+        "calibrate",
+        "method",
+        [m for m in METHODS if m is not None],
+        lambda v: calibrate(method=v),
+        "'conformal'",
+    ),
+    **each(
+        "calibrate",
+        "false_alarm_rate",
+        [rate for rate in NO_RATE if rate is not None],  # which keeps the detector's
+        lambda v: calibrate(false_alarm_rate=v),
+    ),
+    **each(
+        "detector",
+        "false_alarm_rate",
+        NO_RATE,
+        lambda v: AnomalyDetector(it().vae, false_alarm_rate=v),
+    ),
+    **each("detector", "method", METHODS, lambda v: AnomalyDetector(it().vae, method=v)),
     "calibrate: a rate for more images": (
         lambda: calibrate(false_alarm_rate=0.01),
         ("scores has 20 values", "expected 99 or more"),
@@ -336,32 +359,32 @@ DETECTORS: Cases = {
         ("scores has 20 values", "expected 10 or more"),
     ),
     "calibrate: one image to learn from": (
-        lambda: calibrate("learned", images=it().x[:2]),
+        lambda: calibrate("learned", items=it().x[:2]),
         ("images has 1; expected 2 or more",),
     ),
     "calibrate: classes for a VAE without": (
         lambda: calibrate(classes=it().y),
-        ("classes came for one VAE without them", "expected a ConditionalVAE"),
+        ("classes came for a model without them", "expected a ConditionalVAE"),
     ),
     **kinds(
         "calibrate: classes", NO_CLASSES, lambda y: calibrate("by_class", classes=y), "expected"
     ),
     "calibrate: batches without classes": (
-        lambda: calibrate("by_class", images=dataset(it().x)),
+        lambda: calibrate("by_class", items=dataset(it().x)),
         ("classes is None", "expected"),
     ),
     "calibrate: batches with other classes": (
-        lambda: calibrate("by_class", images=dataset(it().x, it().y + 5)),
+        lambda: calibrate("by_class", items=dataset(it().x, it().y + 5)),
         ("classes has values in 5..6", "expected"),
     ),
     "calibrate: too few classes in the data": (
-        lambda: calibrate("by_class", images=labelled(classes=it().y[:3])),
+        lambda: calibrate("by_class", items=labelled(classes=it().y[:3])),
         ("classes has shape (3,)", "expected"),
     ),
     **kinds(
         "calibrate: anomalies",
         ANOMALIES,
-        lambda flags: calibrate(images=labelled(is_anomaly=flags)),
+        lambda flags: calibrate(items=labelled(is_anomaly=flags)),
         "expected",
     ),
     **kinds("evaluate: is_anomaly", NO_FLAGS, evaluate, "is_anomaly ", "expected"),
@@ -382,7 +405,7 @@ DETECTORS: Cases = {
     **each("evaluate", "seed", (*NO_SEED, None), lambda v: evaluate(resamples=2, seed=v), "whole"),
     **{
         f"heatmap: {name}": (
-            lambda name=name: AnomalyDetector(it().vae, name).heatmap(it().x),
+            lambda name=name: AnomalyDetector(it().vae, name).explain(it().x),
             (f"score is '{name}'", "no map"),
         )
         for name in ("kl", "bound", "latent")
@@ -420,7 +443,7 @@ def stale() -> AnomalyDetector:
 @pytest.mark.parametrize(
     "act",
     [
-        lambda detector, folder: detector.predict(pictures()),
+        lambda detector, folder: detector.is_anomaly(pictures()),
         lambda detector, folder: detector.p_value(pictures()),
         lambda detector, folder: detector.evaluate(pictures(), np.arange(40) > 3),
         lambda detector, folder: detector.save(folder / "detector"),

@@ -267,10 +267,7 @@ ALL: Cases = {
         lambda v: VAEDetector(learning_rate=v).fit(table()),
     ),
     **each(
-        "detector",
-        "anomaly_score",
-        ("nonsense", 3, None),
-        lambda v: VAEDetector(anomaly_score=v).fit(table()),
+        "detector", "score", ("nonsense", 3), lambda v: VAEDetector(anomaly_score=v).fit(table())
     ),
     "detector: a score of images": (
         lambda: VAEDetector(anomaly_score="largest").fit(table()),

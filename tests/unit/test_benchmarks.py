@@ -31,7 +31,7 @@ from benchmarks import (
 )
 from benchmarks.__main__ import main
 from vae_lib import losses
-from vae_lib.sklearn import training
+from vae_lib.detector import recipe
 
 CLASSES = (2, 5, 11)
 
@@ -336,7 +336,7 @@ def folder(arguments, tmp_path, monkeypatch) -> argparse.Namespace:
         x[~y, 1] = 5 * x[~y, 0] + 0.1 * rng.randn(200)
         np.savez(tmp_path / "rows" / f"{seed}.npz", X=x, y=y.astype("int8"))
     monkeypatch.setattr(tables, "CONTEXT", multiprocessing.dummy)  # threads: nothing to import
-    monkeypatch.setattr(training, "EPOCHS", (2, 2))
+    monkeypatch.setattr(recipe, "EPOCHS", (2, 2))
     arguments.name, arguments.detectors = "tables", ["vae_lib", "knn_5", "lof", "pca"]
     return arguments
 

@@ -345,7 +345,7 @@ def test_the_score_is_the_smallest_over_classes(trained, detector):
     np.testing.assert_array_equal(detector.score(x), found.min(axis=1))
     assert np.mean(detector.closest_class(x) == y) > 0.95
     np.testing.assert_allclose(
-        detector.heatmap(x[:9]).sum(axis=(1, 2, 3)), detector.score(x[:9]), rtol=1e-5
+        detector.explain(x[:9]).sum(axis=(1, 2, 3)), detector.score(x[:9]), rtol=1e-5
     )
 
 
@@ -353,11 +353,11 @@ def test_each_class_has_a_threshold_of_its_own_and_keeps_the_rate(detector):
     x, y = TEST
     assert detector.threshold.shape == (2,)
     assert detector.threshold[1] > 2 * detector.threshold[0]
-    flagged, found = detector.predict(x), detector.class_scores(x)
+    flagged, found = detector.is_anomaly(x), detector.class_scores(x)
     np.testing.assert_array_equal(flagged, (found > detector.threshold).all(axis=1))
     for c in range(2):
         assert flagged[y == c].mean() < 0.1 + 4 * np.sqrt(0.09 * (1 / 100 + 1 / 400))
-    assert detector.predict(ODD[0]).mean() > 0.9
+    assert detector.is_anomaly(ODD[0]).mean() > 0.9
     own = detector.calibration_scores[detector.calibration_classes == 1]
     assert np.sum(own > detector.threshold[1]) == 9  # the tenth is the threshold
 
@@ -365,7 +365,7 @@ def test_each_class_has_a_threshold_of_its_own_and_keeps_the_rate(detector):
 def test_p_values_are_the_largest_over_classes_and_agree_with_predict(detector):
     x = TEST[0]
     p, found = detector.p_value(x), detector.class_scores(x)
-    np.testing.assert_array_equal(p <= 0.1, detector.predict(x))
+    np.testing.assert_array_equal(p <= 0.1, detector.is_anomaly(x))
     own = detector.calibration_classes
     by_hand = [
         max((1 + np.sum(detector.calibration_scores[own == c] >= row[c])) / 101 for c in (0, 1))
@@ -378,9 +378,9 @@ def test_evaluate_uses_every_threshold(detector):
     x = np.concatenate([TEST[0], ODD[0]])
     truth = np.arange(len(x)) >= 800
     found = detector.evaluate(x, truth, resamples=20)
-    assert found.detection_rate.value == detector.predict(ODD[0]).mean()
-    assert found.false_alarm_rate.value == detector.predict(TEST[0]).mean()
-    assert found.confusion[0, 1] == detector.predict(TEST[0]).sum()
+    assert found.detection_rate.value == detector.is_anomaly(ODD[0]).mean()
+    assert found.false_alarm_rate.value == detector.is_anomaly(TEST[0]).mean()
+    assert found.confusion[0, 1] == detector.is_anomaly(TEST[0]).sum()
 
 
 @pytest.mark.parametrize("score", ["relative", "latent"])
@@ -390,7 +390,7 @@ def test_a_loaded_detector_says_the_same(trained, tmp_path, score):
     detector.save(tmp_path / "two.detector")
     loaded = AnomalyDetector.load(tmp_path / "two.detector")
     np.testing.assert_allclose(loaded.class_scores(ODD[0]), detector.class_scores(ODD[0]), 1e-5)
-    np.testing.assert_array_equal(loaded.predict(TEST[0]), detector.predict(TEST[0]))
+    np.testing.assert_array_equal(loaded.is_anomaly(TEST[0]), detector.is_anomaly(TEST[0]))
     np.testing.assert_array_equal(loaded.p_value(TEST[0]), detector.p_value(TEST[0]))
     np.testing.assert_array_equal(loaded.threshold, detector.threshold)
 
@@ -411,4 +411,4 @@ def test_a_mixture_takes_no_score_of_the_standard_prior(complains):
     for score in ("kl", "elbo", "bound"):
         complains(lambda score=score: AnomalyDetector(vae, score), f"score is '{score}'", "prior")
     x = CALIBRATION[0]
-    assert AnomalyDetector(vae, "relative").calibrate(x).predict(x).shape == (200,)
+    assert AnomalyDetector(vae, "relative").calibrate(x).is_anomaly(x).shape == (200,)

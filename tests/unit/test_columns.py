@@ -84,7 +84,7 @@ def test_with_classes(rows):
     vae.fit(rows, classes, epochs=2, verbose=0)
     assert np.abs(np.asarray(vae.reconstruct(rows, classes))[:, 1]).mean() > 1e4
     detector = AnomalyDetector(vae, "likelihood").calibrate(rows, 0.1, classes=classes)
-    assert detector.predict(rows).mean() <= 0.1
+    assert detector.is_anomaly(rows).mean() <= 0.1
 
 
 @pytest.mark.parametrize("kind", ["keras", "detector", "weights"])
@@ -112,7 +112,7 @@ def test_another_scale_makes_a_calibration_stale(rows):
     detector = AnomalyDetector(vae).calibrate(rows)
     vae.adapt(rows * 2)
     with pytest.raises(ValueError, match="calibrate again"):
-        detector.predict(rows)
+        detector.is_anomaly(rows)
 
 
 @pytest.mark.parametrize("dtype", ["mixed_float16", "mixed_bfloat16", "float64"])

@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from vae_lib import VAE, AnomalyDetector, VAEDetector, data, thresholds
+from vae_lib import VAE, AnomalyDetector, data, thresholds
 from vae_lib.command import main, output
 
 SHAPE = (8, 8, 1)
@@ -50,11 +50,11 @@ def table(n: int = 90) -> pd.DataFrame:
 
 
 @functools.cache
-def of_table() -> VAEDetector:
+def of_table() -> AnomalyDetector:
     rows = table()[table()["faulty"] == 0].drop(columns="faulty")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return VAEDetector(0.1, epochs=2, hidden=(6,)).fit(rows)
+        return AnomalyDetector(false_alarm_rate=0.1, epochs=2, hidden=(6,)).fit(rows)
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def assert_equal(found: list[dict], detector, items) -> None:
     scores, p_values, alarms = columns(found)
     np.testing.assert_array_equal(scores, detector.score(items))
     np.testing.assert_array_equal(p_values, detector.p_value(items))
-    np.testing.assert_array_equal(alarms, detector.predict(items))
+    np.testing.assert_array_equal(alarms, detector.is_anomaly(items))
     assert 0 < alarms.sum() < len(alarms)
 
 
@@ -109,7 +109,7 @@ def test_scores_are_the_librarys(here, source):
 def test_rows_of_a_table(here, source):
     command = ["score", source, "--detector", "rows.detector", "--label", "faulty"]
     assert main([*command, "--out", "out.csv"]) == 0
-    expected = of_table().score_frame(table().drop(columns="faulty"))
+    expected = of_table().judge(table().drop(columns="faulty"))
     scores, p_values, alarms = columns(rows_of("out.csv"))
     np.testing.assert_allclose(scores, expected["score"], rtol=1e-12)
     np.testing.assert_allclose(p_values, expected["p_value"], rtol=1e-12)
@@ -130,7 +130,7 @@ def test_anomalies_as_an_exit_status(here):
     assert main([*arguments, "--out", "out.csv"]) == 1
     assert len(rows_of("out.csv")) == 12
     np.savez("calm.npz", images=levels(3, seed=3))
-    found = of_images().predict(levels(3, seed=3) / np.float32(255))
+    found = of_images().is_anomaly(levels(3, seed=3) / np.float32(255))
     assert main([*arguments[:1], "calm.npz", *arguments[2:]]) == int(found.any())
 
 
@@ -185,9 +185,9 @@ def test_info(here, name, capsys):
         row["what"]: row["value"] for row in csv.DictReader(io.StringIO(capsys.readouterr().out))
     }
     table = name == "rows.detector"
-    assert found["kind"] == ("VAEDetector" if table else "AnomalyDetector")
+    assert found["kind"] == "VAE" and found["models"] == "1"
     assert found["score"] == ("joint" if table else "reconstruction")
-    limit = -of_table().offset_ if table else of_images().threshold
+    limit = (of_table() if table else of_images()).threshold
     assert float(found["threshold"]) == pytest.approx(limit, rel=1e-5)
     assert found["written by keras"] == keras.__version__
     assert found["data_shape"] == ("2" if table else "8 x 8 x 1")
@@ -253,14 +253,12 @@ def test_a_new_threshold_of_a_table(here, capsys):
     normal.to_csv("normal.csv", index=False)
     out = ["--detector", "rows.detector", "--label", "faulty", "--out", "new.detector"]
     assert main(["calibrate", "normal.csv", *out, "--false-alarm-rate", "0.2"]) == 0
-    found, rows = VAEDetector.load("new.detector"), normal.drop(columns="faulty")
-    np.testing.assert_allclose(found.score_samples(rows), of_table().score_samples(rows))
+    found, rows = AnomalyDetector.load("new.detector"), normal.drop(columns="faulty")
+    np.testing.assert_allclose(found.score(rows), of_table().score(rows))
     assert found.false_alarm_rate == 0.2
-    assert -found.offset_ == pytest.approx(
-        thresholds.conformal(-of_table().score_samples(rows), 0.2)
-    )
-    assert main(["calibrate", "normal.csv", *out, "--method", "tail"]) == 2
-    assert "method is 'tail'" in capsys.readouterr().err
+    assert found.threshold == pytest.approx(thresholds.conformal(of_table().score(rows), 0.2))
+    assert main(["calibrate", "normal.csv", *out, "--method", "quantile"]) == 0
+    assert AnomalyDetector.load("new.detector").method == "quantile"
 
 
 @pytest.mark.parametrize(

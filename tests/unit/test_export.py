@@ -56,7 +56,7 @@ def made(kind: str, score: str | None = None, method: str = "conformal") -> Anom
     with warnings.catch_warnings():  # a tail that fits badly, directions in a table
         warnings.simplefilter("ignore")
         detector = AnomalyDetector(model, score or own)
-        classes = np.arange(120) % 2 if detector._by_class else None
+        classes = np.arange(120) % 2 if detector._now.by_class else None
         return detector.calibrate(x, 0.1, method, classes=classes)
 
 
@@ -82,7 +82,7 @@ def assert_same(found: dict, detector: AnomalyDetector, images: np.ndarray) -> N
     near = np.abs(distances) <= 2 * close
     apart = ~near.any(axis=(1, 2))  # rounding may put the others on the other side
     assert apart.mean() > 0.7
-    p_values, alarms = detector.p_value(images), detector.predict(images)
+    p_values, alarms = detector.p_value(images), detector.is_anomaly(images)
     np.testing.assert_allclose(found["p_value"][apart], p_values[apart], rtol=1e-5)
     np.testing.assert_array_equal(found["is_anomaly"][apart], alarms[apart])
     assert 0 < alarms.mean() < 1  # both are there

@@ -36,9 +36,10 @@ FLOORS = {
     "data": 0,
     "networks": 0,
     "likelihoods": 0,
-    "checks": -1,
+    "checks": -2,
     "frames": -1,
-    "files": -1,
+    "saving": -1,
+    "files": -2,
 }
 # Those of one file, and those of a folder: all files of the latter count as the module
 MODULES = sorted(

@@ -252,7 +252,7 @@ def test_from_a_folder_to_a_detector(labelled):
     vae.compile("adam")
     vae.fit(split.train, verbose=0)
     detector = AnomalyDetector(vae, "reconstruction").calibrate(split.calibration, 0.1)
-    flags = detector.predict(split.test.images)
+    flags = detector.is_anomaly(split.test.images)
     assert flags.shape == (len(split.files["test"]),)
     assert detector.evaluate(split.test).confusion[1].sum() == split.test.is_anomaly.sum()
 

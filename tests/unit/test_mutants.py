@@ -332,34 +332,34 @@ BUGS = {
     ),
     # the detector's file
     "a checksum without the models": Bug(
-        "detector/archive",
+        "saving",
         "for name in sorted(members):",
         'for name in sorted(n for n in members if "model" not in n):',
-        "archive",
+        "saving",
         "checksum",
     ),
     "one temporary name for a folder": Bug(
         "files",
         'f".{target.name}.{uuid.uuid4().hex}.part"',
         '"detector.part"',
-        "archive",
+        "saving",
         "many_who_save",
     ),
     "a temporary file that stays": Bug(
-        "files", "temporary.unlink()", "pass", "archive", "save_that_fails"
+        "files", "temporary.unlink()", "pass", "saving", "save_that_fails"
     ),
     "a threshold taken on trust": Bug(
-        "detector/storage",
-        "if len(told) != len(limits) or not",
+        "detector/calibration",
+        "if saved.shape != limits.shape or not",
         "if False and not",
-        "archive",
+        "saving",
         "what_a_message",
     ),
     "compressed parts": Bug(
-        "detector/archive",
+        "saving",
         "if any(info.compress_type != zipfile.ZIP_STORED",
         "if False and any(info.compress_type != zipfile.ZIP_STORED",
-        "archive",
+        "saving",
         "grow",
     ),
     # the diagnosis

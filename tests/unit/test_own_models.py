@@ -63,7 +63,7 @@ def test_scores_and_shares_are_the_models(detector, n):
     x = images(n, 1)
     np.testing.assert_allclose(detector.score(x), by_numpy(x), rtol=1e-5)
     assert detector.score(x).dtype == "float64"
-    shares = detector.heatmap(x)
+    shares = detector.explain(x)
     assert shares.shape == x.shape
     np.testing.assert_allclose(shares.sum(axis=(1, 2, 3)), by_numpy(x), rtol=1e-5)
 
@@ -72,7 +72,7 @@ def test_the_threshold_is_the_conformal_one(detector):
     ranked = np.sort(by_numpy(images(99, 0)))
     assert detector.threshold == pytest.approx(ranked[89], rel=1e-5)  # the 90th of 99: k / 100
     x = np.concatenate([images(60, 1), images(60, 2, odd=0.2)])
-    np.testing.assert_array_equal(detector.predict(x), by_numpy(x) > ranked[89])
+    np.testing.assert_array_equal(detector.is_anomaly(x), by_numpy(x) > ranked[89])
     above = (ranked[None] >= by_numpy(x)[:, None]).sum(axis=1)
     np.testing.assert_allclose(detector.p_value(x), (1 + above) / 100)
 
@@ -100,7 +100,7 @@ def test_saved_and_loaded_it_says_the_same(detector, tmp_path):
     detector.save(tmp_path / "it")
     after = AnomalyDetector.load(tmp_path / "it", model=Distance())
     np.testing.assert_array_equal(after.score(x), detector.score(x))
-    np.testing.assert_array_equal(after.predict(x), detector.predict(x))
+    np.testing.assert_array_equal(after.is_anomaly(x), detector.is_anomaly(x))
     assert after.threshold == detector.threshold
     after.save(tmp_path / "again")
 
@@ -119,11 +119,11 @@ def test_another_model_does_not_fit_the_file(detector, tmp_path, complains):
 
 def test_other_weights_make_the_calibration_stale(detector):
     detector.model.center.assign_add(np.full(SHAPE, 0.1))  # not trained, and still seen
-    for use in (detector.predict, detector.p_value):
+    for use in (detector.is_anomaly, detector.p_value):
         with pytest.raises(NotFittedError, match="calibrate again"):
             use(images(3, 1))
     detector.score(images(3, 1))  # needs no threshold
-    assert detector.calibrate(images(99, 0), 0.1).predict(images(3, 1)).shape == (3,)
+    assert detector.calibrate(images(99, 0), 0.1).is_anomaly(images(3, 1)).shape == (3,)
 
 
 def test_rows_and_streams(tmp_path):
@@ -131,7 +131,7 @@ def test_rows_and_streams(tmp_path):
     detector = AnomalyDetector(Distance((4,), 0.0)).calibrate(rows[:99], 0.1)
     found = Stream(detector, "fixed").push(rows[99:])
     np.testing.assert_allclose(found.scores, (rows[99:] ** 2).sum(axis=1), rtol=1e-5)
-    np.testing.assert_array_equal(found.alarms, detector.predict(rows[99:]))
+    np.testing.assert_array_equal(found.alarms, detector.is_anomaly(rows[99:]))
 
 
 def test_a_model_that_does_not_repeat_itself_is_refused(complains):
@@ -167,12 +167,12 @@ def test_wrong_models_and_arguments_are_told(complains):
     empty.__class__ = type("Empty", (Distance,), {"weights": []})
     complains(lambda: AnomalyDetector(empty), "without weights", "a built one")
     detector = AnomalyDetector(Distance()).calibrate(images(40, 0))
-    complains(lambda: detector.score(images(3, 0)[:, :2]), "images has shape (3, 2, 2, 1)")
+    complains(lambda: detector.score(images(3, 0)[:, :2]), "items has shape (3, 2, 2, 1)")
     complains(lambda: detector.score(images(3, 0) * np.nan), "NaN")
     complains(lambda: detector.calibrate(images(9, 0), classes=np.zeros(9, int)), "classes came")
     plain = Distance()
     plain.heatmap = None
-    complains(lambda: AnomalyDetector(plain).heatmap(images(3, 0)), "no heatmap", "Distance")
+    complains(lambda: AnomalyDetector(plain).explain(images(3, 0)), "no heatmap", "Distance")
 
 
 def test_a_vae_is_still_a_vae():
@@ -192,7 +192,7 @@ def test_exported_it_says_the_same(detector, tmp_path, complains):
     x, model = images(70, 4, 0.2), tf.saved_model.load(str(tmp_path / "graph"))
     found = model.serve(x)
     np.testing.assert_allclose(found["score"], detector.score(x), rtol=1e-5)
-    np.testing.assert_array_equal(found["is_anomaly"], detector.predict(x))
+    np.testing.assert_array_equal(found["is_anomaly"], detector.is_anomaly(x))
     for answer in (lambda x: np.asarray(x).sum((1, 2, 3)), by_numpy):
         by_hand = AnomalyDetector(answering(answer)).calibrate(images(99, 0), 0.1)
         complains(lambda d=by_hand: d.export(tmp_path / "other"), "Distance", "keras.ops")

@@ -108,7 +108,7 @@ def test_scores_are_finite_or_an_error(kind, name):
     for size in (1e3, 1e6, 1e12, 1e20, 1e38):
         x[1] = size
         try:
-            flags, p = detector(kind, name).predict(x), detector(kind, name).p_value(x)
+            flags, p = detector(kind, name).is_anomaly(x), detector(kind, name).p_value(x)
         except ValueError as error:
             assert re.search(r"images \[.*1.*\] is not finite|expected 0\.\.1", str(error))
         else:
@@ -135,7 +135,7 @@ def test_saved_and_loaded_it_says_the_same(kind, name, tmp_path):
     before.save(tmp_path / "it")
     after = AnomalyDetector.load(tmp_path / "it")
     np.testing.assert_array_equal(after.score(x), expected(kind, name))
-    np.testing.assert_array_equal(after.predict(x), before.predict(x))
+    np.testing.assert_array_equal(after.is_anomaly(x), before.is_anomaly(x))
     np.testing.assert_array_equal(after.p_value(x), before.p_value(x))
     np.testing.assert_array_equal(after.threshold, before.threshold)
 
@@ -172,7 +172,7 @@ def test_pickled_and_copied_it_says_the_same_in_many_threads(kind, name):
         with ThreadPoolExecutor(4) as pool:  # the first call of each copy, four times at once
             for found in pool.map(after.score, [x] * 4):
                 np.testing.assert_array_equal(found, expected(kind, name))
-        np.testing.assert_array_equal(after.predict(x), before.predict(x))
+        np.testing.assert_array_equal(after.is_anomaly(x), before.is_anomaly(x))
 
 
 @each_detector
@@ -182,7 +182,7 @@ def test_arguments_and_other_objects_stay_as_they_were(kind, name):
     weights = [w.copy() for one in models(kind) for w in one.get_weights()]
     policy, state = keras.config.dtype_policy(), np.random.get_state()[1].copy()
     it = detector(kind, name)
-    for call in (it.score, it.predict, it.p_value):
+    for call in (it.score, it.is_anomaly, it.p_value):
         call(x)
     np.testing.assert_array_equal(x, data(kind, 37, 2))
     for before, after in zip(
@@ -197,12 +197,12 @@ def test_arguments_and_other_objects_stay_as_they_were(kind, name):
 @pytest.mark.filterwarnings("ignore:score is .* directions")
 def test_detectors_of_one_score_object_do_not_disturb_each_other(kind, name):
     first, x = detector(kind, name), data(kind, 37, 2)
-    before, flags = expected(kind, name), first.predict(x)
+    before, flags = expected(kind, name), first.is_anomaly(x)
     classes = np.arange(60) % 2 if kind in ("conditional", "one a class") else None
     second = AnomalyDetector(trained(kind), SHARED[name])
     second.calibrate(1 - data(kind, 60, 8), 0.2, classes=classes)
     np.testing.assert_array_equal(first.score(x), before)
-    np.testing.assert_array_equal(first.predict(x), flags)
+    np.testing.assert_array_equal(first.is_anomaly(x), flags)
     assert not SHARED[name].learned or not SHARED[name].fitted
 
 
@@ -213,7 +213,7 @@ def test_a_retrained_model_makes_the_calibration_stale(kind, name):
     before = weight.numpy()
     try:
         weight.assign(before + np.float32(1e-3))
-        for call in (it.predict, it.p_value):
+        for call in (it.is_anomaly, it.p_value):
             with pytest.raises(ValueError, match=r"weights.*(calibrate|fit) again"):
                 call(x)
         with pytest.raises(NotFittedError, match="calibrate again"):
@@ -243,7 +243,7 @@ def test_batches_give_what_arrays_give(kind, name):
     dataset = tf.data.Dataset.from_tensor_slices(x).batch(7)
     for batches in (dataset, Batches(x), (x[i : i + 5] for i in range(0, 37, 5))):
         np.testing.assert_array_equal(it.score(batches), expected(kind, name))
-    np.testing.assert_array_equal(it.predict(dataset), it.predict(x))
+    np.testing.assert_array_equal(it.is_anomaly(dataset), it.is_anomaly(x))
     np.testing.assert_array_equal(it.p_value(Batches(x)), it.p_value(x))
 
 
@@ -268,7 +268,7 @@ def test_a_refused_calibration_changes_nothing(kind, name):
     with pytest.raises(ValueError, match="expected"):  # too few images for the rate
         it.calibrate(1 - data(kind, 60, 4), 0.001, classes=classes)
     np.testing.assert_array_equal(it.score(x), expected(kind, name))
-    np.testing.assert_array_equal(it.predict(x), detector(kind, name).predict(x))
+    np.testing.assert_array_equal(it.is_anomaly(x), detector(kind, name).is_anomaly(x))
 
 
 @each_model
@@ -286,15 +286,15 @@ def test_a_loaded_model_has_the_precision_it_was_saved_with(kind, tmp_path):
 def test_errors_name_what_came_and_what_is_expected(kind, name):
     it, x = detector(kind, name), data(kind, 37, 2)
     for wrong, words in (
-        (x[:, :3], r"images has shape \(37, 3"),
-        (x.astype("int64"), "images has dtype int64"),
-        (np.where(x > 0.9, np.nan, x), "images contains NaN"),
-        (x[:0], "images is empty"),
-        (np.ma.masked_array(x, x > 0.5), "images is a masked array"),
-        ("x", "images is a str"),
-        (None, "images is a NoneType"),
+        (x[:, :3], r"items has shape \(37, 3"),
+        (x.astype("int64"), "items has dtype int64"),
+        (np.where(x > 0.9, np.nan, x), "items contains NaN"),
+        (x[:0], "items is empty"),
+        (np.ma.masked_array(x, x > 0.5), "items is a masked array"),
+        ("x", "items is a str"),
+        (None, "items is a NoneType"),
     ):
-        for call in (it.score, it.predict, it.p_value):
+        for call in (it.score, it.is_anomaly, it.p_value):
             with pytest.raises(ValueError, match=f"{words}.*; expected|{words}"):
                 call(wrong)
 

@@ -161,7 +161,7 @@ def test_windows_go_all_the_way_to_a_detector_and_its_file(make_vae, waves, tmp_
     vae.fit(waves, epochs=1, verbose=0)
     np.testing.assert_allclose(vae.columns.center, waves.mean(axis=(0, 1)), rtol=1e-5)
     detector = AnomalyDetector(vae).calibrate(waves[:40], 0.1)
-    shares = detector.heatmap(waves[40:])
+    shares = detector.explain(waves[40:])
     assert shares.shape == (20, 8, 2)
     np.testing.assert_allclose(shares.sum(axis=(1, 2)), detector.score(waves[40:]), rtol=1e-4)
     detector.save(tmp_path / "waves.detector")

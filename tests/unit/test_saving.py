@@ -17,8 +17,7 @@ import keras
 import numpy as np
 import pytest
 
-from vae_lib import VAE, AnomalyDetector, ConditionalVAE, Gaussian, MixtureVAE, scores
-from vae_lib.detector import archive
+from vae_lib import VAE, AnomalyDetector, ConditionalVAE, Gaussian, MixtureVAE, saving, scores
 
 SMALL = {"data_shape": (4, 4, 1), "network": "dense", "hidden": (6,)}
 IMAGES = np.random.RandomState(0).rand(60, 4, 4, 1).astype("float32")
@@ -44,8 +43,8 @@ def members(path: Path) -> dict[str, bytes]:
 
 def seal(path: Path, parts: dict[str, bytes], compression=zipfile.ZIP_STORED) -> None:
     """Write the parts with a checksum that is right: the attacker knows how."""
-    parts = {name: part for name, part in parts.items() if name != archive.CHECKSUM}
-    parts[archive.CHECKSUM] = archive._digest(parts).encode()
+    parts = {name: part for name, part in parts.items() if name != saving.CHECKSUM}
+    parts[saving.CHECKSUM] = saving._digest(parts).encode()
     with zipfile.ZipFile(path, "w", compression) as file:
         for name, part in parts.items():
             file.writestr(name, part)
@@ -86,9 +85,9 @@ def test_other_files(tmp_path, complains):
     path.write_text("no detector")
     refused(path, complains, "not a zip file")
     np.savez(path.with_suffix(".npz"), a=1)
-    refused(path.with_suffix(".npz"), complains, "no detector.json")
+    refused(path.with_suffix(".npz"), complains, "no state.json")
     VAE(2, **SMALL).save(tmp_path / "it.keras")
-    refused(tmp_path / "it.keras", complains, "no detector.json")
+    refused(tmp_path / "it.keras", complains, "no state.json")
     refused(tmp_path, complains, "it is a folder")
     with pytest.raises(FileNotFoundError):
         AnomalyDetector.load(tmp_path / "nothing")
@@ -113,18 +112,19 @@ def attack() -> bytes:
     return buffer.getvalue()
 
 
-@pytest.mark.parametrize("version", [1, 2])
-def test_a_keras_file_inside_is_never_opened(path, complains, tmp_path, monkeypatch, version):
+def test_a_keras_file_inside_is_never_opened(path, complains, tmp_path, monkeypatch):
     monkeypatch.setenv("PYTEST_TMP", str(tmp_path))
-    parts = members(path) | {"model0.keras": attack()}
-    if version == 1:
-        parts["detector.json"] = json.dumps({"format": 1}).encode()
-    seal(path, parts)
+    seal(path, members(path) | {"model0.keras": attack()})
     monkeypatch.setattr(keras.saving, "load_model", lambda *_, **__: pytest.fail("it was loaded"))
     monkeypatch.setattr(
         keras.saving, "deserialize_keras_object", lambda *_, **__: pytest.fail("it was read")
     )
-    refused(path, complains, "format 1, with Keras files" if version == 1 else "model0.keras")
+    refused(path, complains, "model0.keras")
+
+
+def test_a_file_of_an_earlier_version_says_what_to_do(path, complains):
+    seal(path, {"detector.json": b'{"format": 2}'})
+    refused(path, complains, "earlier version", "calibrate and save the detector again")
 
 
 WATCH = """
@@ -154,55 +154,87 @@ def test_loading_opens_the_file_and_nothing_else(path):
 # What is whole, and wrong
 
 
-def described(**changes):
+def head(**changes):
     return lambda d: {**d, **changes}
 
 
+def within(*keys, change):
+    """A change of what lies under these keys of the state."""
+
+    def changed(part, keys):
+        if not keys:
+            return change(part)
+        new = changed(part[keys[0]], keys[1:])
+        return [new, *part[1:]] if isinstance(part, list) else {**part, keys[0]: new}
+
+    return lambda d: changed(d, ("state", *keys))
+
+
+def of_state(**changes):
+    return within(change=lambda d: {**d, **changes})
+
+
+def of_calibration(**changes):
+    return within("calibration", change=lambda d: {**d, **changes})
+
+
 def of_model(**changes):
-    return lambda d: {**d, "models": [{**d["models"][0], **changes}]}
+    return within("models", 0, change=lambda d: {**d, **changes})
 
 
-def without(name):
-    return lambda d: {key: value for key, value in d.items() if key != name}
+def without(name, *keys):
+    return within(*keys, change=lambda d: {key: value for key, value in d.items() if key != name})
 
 
+def twice(*keys):
+    return within(*keys, change=lambda found: found * 2)
+
+
+MODEL, SCORES = "AnomalyDetector/models/0/weights", "AnomalyDetector/calibration/scores"
+CLASSES, LEARNED = "AnomalyDetector/calibration/classes", "AnomalyDetector/learned/0"
 DESCRIPTIONS = {
     "a list": lambda d: [d],
-    "a newer format": described(format=3),
-    "an older format": described(format=0),
-    "format -1": described(format=-1),
-    "format as text": described(format="2"),
-    "something more": described(more=1),
-    **{f"no {name}": without(name) for name in ("models", "one_model", "score", "fits_score")},
-    **{f"no {name}": without(name) for name in ("threshold", "false_alarm_rate", "method")},
-    "no model": described(models=[]),
-    "two models": lambda d: {**d, "models": d["models"] * 2},
-    "models as text": described(models="VAE"),
-    "one_model 1": described(one_model=1),
-    "threshold nan": described(threshold=[float("nan")]),
-    "threshold inf": described(threshold=[float("inf")]),
-    "threshold 9": described(threshold=[9.0]),
-    "threshold two": lambda d: {**d, "threshold": d["threshold"] * 2},
-    "threshold none": described(threshold=[]),
-    "threshold a number": described(threshold=1.0),
-    "threshold text": described(threshold=["1"]),
-    "rate 7": described(false_alarm_rate=7),
-    "rate 0": described(false_alarm_rate=0),
-    "rate 0.3": described(false_alarm_rate=0.3),
-    "rate null": described(false_alarm_rate=None),
-    "rate 1e-9": described(false_alarm_rate=1e-9),
-    "method magic": described(method="magic"),
-    "another method": described(method="quantile"),
-    "score unknown": described(score={"name": "magic", "arguments": {}}),
-    "score null": described(score=None),
-    "score of no name": described(score={"arguments": {}}),
-    "another score": described(score={"name": "relative", "arguments": {}}),
-    "arguments more": described(score={"name": "fusion", "arguments": {"more": 1}}),
-    "arguments wrong": described(score={"name": "fusion", "arguments": {"parts": "kl"}}),
-    "other parts": described(score={"name": "fusion", "arguments": {"parts": ["local", "kl"]}}),
-    "draws huge": described(score={"name": "bound", "arguments": {"draws": 10**9}}),
-    "size huge": described(score={"name": "local", "arguments": {"size": 10**9}}),
-    "fits_score null": described(fits_score=None),
+    "a newer format": head(format=4),
+    "an older format": head(format=0),
+    "format -1": head(format=-1),
+    "format as text": head(format="3"),
+    "something more": of_state(more=1),
+    "more beside the state": head(more=1),
+    "another kind": head(kind="Stream"),
+    **{f"no {name}": without(name) for name in ("models", "members", "score", "fits_score")},
+    **{f"no {name}": without(name) for name in ("by_class", "learned", "inputs", "recipe")},
+    **{
+        f"no {name}": without(name, "calibration")
+        for name in ("threshold", "false_alarm_rate", "method")
+    },
+    "no model": of_state(models=[]),
+    "two models": twice("models"),
+    "models as text": of_state(models="VAE"),
+    "members 1.5": of_state(members=1.5),
+    "threshold nan": of_calibration(threshold=[float("nan")]),
+    "threshold inf": of_calibration(threshold=[float("inf")]),
+    "threshold 9": of_calibration(threshold=[9.0]),
+    "threshold two": twice("calibration", "threshold"),
+    "threshold none": of_calibration(threshold=[]),
+    "threshold a number": of_calibration(threshold=1.0),
+    "threshold text": of_calibration(threshold=["1"]),
+    "rate 7": of_calibration(false_alarm_rate=7),
+    "rate 0": of_calibration(false_alarm_rate=0),
+    "rate 0.3": of_calibration(false_alarm_rate=0.3),
+    "rate null": of_calibration(false_alarm_rate=None),
+    "rate 1e-9": of_calibration(false_alarm_rate=1e-9),
+    "method magic": of_calibration(method="magic"),
+    "another method": of_calibration(method="quantile"),
+    "score unknown": of_state(score={"name": "magic", "arguments": {}}),
+    "score null": of_state(score=None),
+    "score of no name": of_state(score={"arguments": {}}),
+    "another score": of_state(score={"name": "relative", "arguments": {}}),
+    "arguments more": of_state(score={"name": "fusion", "arguments": {"more": 1}}),
+    "arguments wrong": of_state(score={"name": "fusion", "arguments": {"parts": "kl"}}),
+    "other parts": of_state(score={"name": "fusion", "arguments": {"parts": ["local", "kl"]}}),
+    "draws huge": of_state(score={"name": "bound", "arguments": {"draws": 10**9}}),
+    "size huge": of_state(score={"name": "local", "arguments": {"size": 10**9}}),
+    "fits_score null": of_state(fits_score=None),
     "kind unknown": of_model(kind="Lambda"),
     "kind another": of_model(kind="MixtureVAE", components=3),
     "kind without its count": of_model(kind="ConditionalVAE"),
@@ -235,33 +267,44 @@ DESCRIPTIONS = {
     ),
     "min_sigma 2": of_model(likelihood={"kind": "Gaussian", "sigma": 1.0, "min_sigma": 2}),
     "encoder more": of_model(encoder={"class_name": "Lambda"}),
-    "parts of my own": lambda d: {**d, "models": [{"own": "VAE"}]},
+    "parts of my own": within(
+        "models", 0, change=lambda d: {"own": "VAE", "weights": d["weights"]}
+    ),
+    "members 2": of_state(members=2),
+    "nothing learned": of_state(learned=[]),
+    "learned twice": twice("learned"),
+    "weights as numbers": of_model(weights=[1.0]),
+    "scores as a number": of_calibration(scores=1.0),
+    "an array that serves twice": of_calibration(classes={"array": SCORES}),
+    "names for pixels": of_state(inputs={"names": ["a"], "encoder": None}),
+    "usual values of pixels": of_state(usual=1.0),
+    "a recipe of nothing": of_state(recipe={}),
 }
 
 
 @pytest.mark.parametrize("name", DESCRIPTIONS)
 def test_a_wrong_description(path, complains, name):
     parts = members(path)
-    wrong = DESCRIPTIONS[name](json.loads(parts["detector.json"]))
-    seal(path, parts | {"detector.json": json.dumps(wrong).encode()})
+    wrong = DESCRIPTIONS[name](json.loads(parts["state.json"]))
+    seal(path, parts | {"state.json": json.dumps(wrong).encode()})
     refused(path, complains)
 
 
 def test_what_a_message_says(path, complains):
     parts = members(path)
-    good = json.loads(parts["detector.json"])
+    good = json.loads(parts["state.json"])
     for name, words in (
-        ("a newer format", ["format 3", "install a newer vae_lib"]),
+        ("a newer format", ["format 4", "install a newer vae_lib"]),
         ("threshold 9", ["its threshold is [9.0], by its scores"]),
-        ("threshold nan", ["its description has NaN"]),
-        ("rate 7", ["wrong at false_alarm_rate"]),
+        ("threshold nan", ["its state has NaN"]),
+        ("rate 7", ["wrong at calibration/false_alarm_rate"]),
         ("latent_dim huge", ["its weights have", "its sizes need"]),
         ("hidden another", ["arrays of weights", "the first that differ"]),
         ("score unknown", ["its score is 'magic'", "define its class first"]),
         ("parts of my own", ["its VAE has parts of your own", "pass it to load as `model`"]),
     ):
         text = json.dumps(DESCRIPTIONS[name](good)).encode()
-        seal(path, parts | {"detector.json": text})
+        seal(path, parts | {"state.json": text})
         refused(path, complains, *words)
 
 
@@ -280,31 +323,34 @@ def claims(shape: tuple[int, ...]) -> bytes:
 
 
 ARRAYS = {
-    "scores pickled": ("calibration/scores", pickled),
-    "weights pickled": ("model0/1", pickled),
-    "weights huge": ("model0/1", lambda: claims((2**20, 2**20))),
-    "weights negative": ("model0/1", lambda: claims((-1, 4))),
-    "weights of another shape": ("model0/1", lambda: npy(np.zeros((16, 7), "float32"))),
-    "weights of another type": ("model0/1", lambda: npy(np.zeros((16, 6), "float64"))),
-    "weights nan": ("model0/1", lambda: npy(np.full((16, 6), np.nan, "float32"))),
-    "weights text": ("model0/1", lambda: npy(np.full((16, 6), "a"))),
-    "weights complex": ("model0/1", lambda: npy(np.zeros((16, 6), "complex64"))),
-    "weights records": ("model0/1", lambda: npy(np.zeros(3, [("a", "f4")]))),
-    "no array": ("model0/1", lambda: b"text"),
-    "nothing": ("model0/1", lambda: b""),
-    "scores empty": ("calibration/scores", lambda: npy(np.zeros(0))),
-    "scores nan": ("calibration/scores", lambda: npy(np.full(30, np.nan))),
-    "scores in rows": ("calibration/scores", lambda: npy(np.zeros((30, 2)))),
-    "scores fewer": ("calibration/scores", lambda: npy(np.zeros(7))),
-    "classes of others": ("calibration/classes", lambda: npy(np.full(30, 3))),
-    "classes negative": ("calibration/classes", lambda: npy(np.full(30, -1))),
-    "classes as floats": ("calibration/classes", lambda: npy(np.zeros(30))),
-    "location nan": ("score0/location", lambda: npy(np.full(2, np.nan))),
-    "location of another shape": ("score0/location", lambda: npy(np.ones(3, "float32"))),
-    "references of another shape": ("score0/neighbours.references", lambda: npy(np.ones((9, 2)))),
+    "scores pickled": (SCORES, pickled),
+    "weights pickled": (f"{MODEL}/1", pickled),
+    "weights huge": (f"{MODEL}/1", lambda: claims((2**20, 2**20))),
+    "weights negative": (f"{MODEL}/1", lambda: claims((-1, 4))),
+    "weights of another shape": (f"{MODEL}/1", lambda: npy(np.zeros((16, 7), "float32"))),
+    "weights of another type": (f"{MODEL}/1", lambda: npy(np.zeros((16, 6), "float64"))),
+    "weights nan": (f"{MODEL}/1", lambda: npy(np.full((16, 6), np.nan, "float32"))),
+    "weights text": (f"{MODEL}/1", lambda: npy(np.full((16, 6), "a"))),
+    "weights complex": (f"{MODEL}/1", lambda: npy(np.zeros((16, 6), "complex64"))),
+    "weights records": (f"{MODEL}/1", lambda: npy(np.zeros(3, [("a", "f4")]))),
+    "no array": (f"{MODEL}/1", lambda: b"text"),
+    "nothing": (f"{MODEL}/1", lambda: b""),
+    "scores empty": (SCORES, lambda: npy(np.zeros(0))),
+    "scores nan": (SCORES, lambda: npy(np.full(30, np.nan))),
+    "scores in rows": (SCORES, lambda: npy(np.zeros((30, 2)))),
+    "scores fewer": (SCORES, lambda: npy(np.zeros(7))),
+    "classes of others": (CLASSES, lambda: npy(np.full(30, 3))),
+    "classes negative": (CLASSES, lambda: npy(np.full(30, -1))),
+    "classes as floats": (CLASSES, lambda: npy(np.zeros(30))),
+    "location nan": (f"{LEARNED}/location", lambda: npy(np.full(2, np.nan))),
+    "location of another shape": (f"{LEARNED}/location", lambda: npy(np.ones(3, "float32"))),
+    "references of another shape": (
+        f"{LEARNED}/neighbours.references",
+        lambda: npy(np.ones((9, 2))),
+    ),
     "something more": ("more", lambda: npy(np.ones(1))),
-    "one more score": ("score1/scale", lambda: npy(np.ones(2))),
-    "one more weight": ("model0/99", lambda: npy(np.ones(2, "float32"))),
+    "one more score": ("AnomalyDetector/learned/1/scale", lambda: npy(np.ones(2))),
+    "one more weight": (f"{MODEL}/99", lambda: npy(np.ones(2, "float32"))),
     "a path": ("../../etc/passwd", lambda: npy(np.ones(1))),
 }
 
@@ -316,7 +362,7 @@ def test_a_wrong_array(path, complains, name):
     refused(path, complains)
 
 
-@pytest.mark.parametrize("place", ["model0/0", "calibration/scores", "score0/location"])
+@pytest.mark.parametrize("place", [f"{MODEL}/0", SCORES, f"{LEARNED}/location"])
 def test_a_missing_array(path, complains, place):
     parts = members(path)
     del parts[f"{place}.npy"]
@@ -327,7 +373,7 @@ def test_a_missing_array(path, complains, place):
 def test_the_checksum_binds_names_contents_and_models(path, complains):
     parts = members(path)
     order = sorted(parts)
-    weights = [name for name in order if name.startswith("model0/")]
+    weights = [name for name in order if name.startswith(MODEL)]
     swapped = parts | {weights[2]: parts[weights[4]], weights[4]: parts[weights[2]]}
     changed = parts | {weights[-1]: parts[weights[-1]][:-1] + b"?"}
     renamed = {name.replace("location", "other"): part for name, part in parts.items()}
@@ -342,15 +388,15 @@ def test_parts_that_grow_when_they_are_read(path, complains):
     seal(path, members(path) | {"zeros.npy": npy(np.zeros(10**6))}, zipfile.ZIP_DEFLATED)
     refused(path, complains, "compressed parts")
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
-        file.writestr("detector.json", b" " * 10**7)
-    refused(path, complains, "its description has 10000000 bytes")
+        file.writestr("state.json", b" " * 10**7)
+    refused(path, complains, "its state has 10000000 bytes")
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_two_parts_of_one_name(path, complains):
     parts = members(path)
     with zipfile.ZipFile(path, "a") as file:
-        file.writestr("model0/0.npy", parts["model0/0.npy"])
+        file.writestr(f"{MODEL}/0.npy", parts[f"{MODEL}/0.npy"])
     refused(path, complains, "two parts of one name")
 
 
@@ -373,21 +419,21 @@ def test_a_save_that_fails_leaves_the_old_file_and_nothing_else(path, detector, 
 def test_many_who_save_one_path_and_another_in_its_folder(tmp_path):
     content = {name: np.full(20_000, n, "float64") for n, name in enumerate("abcd")}
     shared, errors, done = tmp_path / "shared", [], threading.Event()
-    archive.write(shared, archive.Content({"format": 2}, {"x": content["a"]}))
+    saving.save(shared, "Test", {"x": content["a"]})
 
     def save(name: str) -> None:
         try:
             for _ in range(40):
                 for path in (shared, tmp_path / name):
-                    archive.write(path, archive.Content({"format": 2}, {"x": content[name]}))
-                assert (archive.read(tmp_path / name).arrays["x"] == content[name]).all()
+                    saving.save(path, "Test", {"x": content[name]})
+                assert (saving.read(tmp_path / name, "Test")["x"] == content[name]).all()
         except Exception as error:
             errors.append(error)
 
     def read() -> None:
         try:
             while not done.is_set():
-                x = archive.read(shared).arrays["x"]
+                x = saving.read(shared, "Test")["x"]
                 assert (x == x[0]).all()
         except Exception as error:
             errors.append(error)
@@ -415,13 +461,13 @@ def test_many_who_read_at_once(tmp_path):
             [None for _ in range(9)]
 
     path, errors = tmp_path / "file", []
-    archive.write(path, archive.Content({"format": 2}, {"x": np.zeros(3)}))
+    saving.save(path, "Test", {"x": np.zeros(3)})
 
     def read() -> None:
         try:
             for _ in range(500):
                 Garbage()
-                archive.read(path)
+                saving.read(path, "Test")
         except SystemError as error:
             errors.append(error)
 
@@ -457,7 +503,7 @@ def test_paths_that_cannot_be_written(detector, tmp_path, complains):
 
 
 def test_the_file_says_what_wrote_it(path):
-    written_by = json.loads(members(path)["detector.json"])["written_by"]
+    written_by = json.loads(members(path)["state.json"])["written_by"]
     assert written_by["keras"] == keras.__version__ and "tensorflow" in written_by
 
 
@@ -498,7 +544,7 @@ def test_parts_of_ones_own_are_built_by_their_owner(tmp_path, complains, name):
     refused(path, complains, "has parts of your own", "pass it to load as `model`")
     loaded = AnomalyDetector.load(path, OWN[name]())
     np.testing.assert_array_equal(loaded.score(IMAGES), detector.score(IMAGES))
-    np.testing.assert_array_equal(loaded.predict(IMAGES), detector.predict(IMAGES))
+    np.testing.assert_array_equal(loaded.is_anomaly(IMAGES), detector.is_anomaly(IMAGES))
     other = VAE(3, **SMALL)
     before = other.get_weights()
     refused(path, complains, "arrays of weights", model=other)
