@@ -1,4 +1,4 @@
-"""`AnomalyDetector.fit`: the same words for a table, a series and pictures, and what they promise."""
+"""`AnomalyDetector.fit`: the same words for a table, a series and pictures."""
 
 from __future__ import annotations
 
