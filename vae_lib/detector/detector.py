@@ -132,14 +132,14 @@ class AnomalyDetector:
         """
         if isinstance(images, Labelled):
             flags = plain_array(images.is_anomaly, "is_anomaly")
-            if flags.shape != (len(images.images),) or flags.dtype.kind not in "biu":
+            if flags.shape != (len(images.items),) or flags.dtype.kind not in "biu":
                 found = f"is_anomaly has shape {flags.shape} and dtype {flags.dtype}"
-                raise ValueError(f"{found}; expected ({len(images.images)},) of bool")
+                raise ValueError(f"{found}; expected ({len(images.items)},) of bool")
             if np.any(images.is_anomaly):
                 found = f"images has {int(np.sum(images.is_anomaly))} labelled anomalies"
                 raise ValueError(f"{found}; expected normal images only")
             classes = images.classes if classes is None and self._by_class else classes
-            images = images.images
+            images = images.items
         if not (isinstance(method, str) and method in METHODS):
             raise ValueError(f"method is {method!r}; expected one of {tuple(METHODS)}")
         columns = columns_of(images)
@@ -227,7 +227,7 @@ class AnomalyDetector:
         """
         if isinstance(images, Labelled):
             is_anomaly = images.is_anomaly if is_anomaly is None else is_anomaly
-            images = images.images
+            images = images.items
         elif is_anomaly is None and is_stream(images):
             images, is_anomaly = whole(images, self._models[0].form("images"))
         found, calibration = self._now.calibrated_scores(images)

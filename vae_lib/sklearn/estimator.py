@@ -182,7 +182,7 @@ class VAEDetector(OutlierMixin, BaseEstimator):
     def evaluate(self, X, is_anomaly=None, resamples: int = 200, seed: int = 0) -> Evaluation:
         """Figures on labelled rows, or on a `data.Labelled`: see `AnomalyDetector.evaluate`."""
         if isinstance(X, Labelled):
-            X, is_anomaly = X.images, X.is_anomaly if is_anomaly is None else is_anomaly
+            X, is_anomaly = X.items, X.is_anomaly if is_anomaly is None else is_anomaly
         found = -self.score_samples(X)[:, None]
         return evaluate(found, is_anomaly, self.calibration_.flag, resamples, seed)
 
