@@ -180,7 +180,7 @@ SPLITS = {
     "normal": lambda **more: data.split("mnist-5k", normal=3, **more),
     "anomaly": lambda **more: data.split("mnist-5k", anomaly=3, **more),
 }
-both_sides = pytest.mark.parametrize("protocol", SPLITS)
+both_sides = pytest.mark.parametrize("side", SPLITS)
 
 
 @both_sides

@@ -105,7 +105,7 @@ def test_false_alarms_are_as_rare_as_asked(detector):
 
 
 def test_the_threshold_may_come_from_rows_of_your_own(detector):
-    split = data.from_table(rows(400), test=0.2, validation=0.2)
+    split = data.split(rows(400), calibration=0.2, validation=0.2)
     found = VAEDetector(**QUICK).fit(split.train, calibration=split.calibration)
     assert len(found.calibration_.scores) == len(split.calibration)
     assert found.encoder_.n_rows_ == len(split.train)
