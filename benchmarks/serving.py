@@ -33,14 +33,14 @@ def run(arguments: argparse.Namespace) -> None:
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     keras.utils.set_random_seed(0)
-    split = data.one_class("mnist-5k", normal=NORMAL)
+    split = data.split("mnist-5k", normal=NORMAL)
     vae = VAE(16, Gaussian(0.2), network="dense")
     vae.compile("adam")
     vae.fit(split.train, epochs=EPOCHS, verbose=0)
     detector = AnomalyDetector(vae, "relative").calibrate(split.calibration, ASKED)
     with tempfile.TemporaryDirectory() as folder, threadpool_limits(1):  # NumPy's, too
         ways, sizes = _ways(detector, Path(folder))
-        one = [split.test.images[i : i + 1] for i in range(200)]
+        one = [split.test.items[i : i + 1] for i in range(200)]
         times = {name: [] for name in ways}
         for _ in range(arguments.rounds):
             for name, way in ways.items():
@@ -141,7 +141,7 @@ def _figures(way, detector, split) -> dict[str, float]:
 
     from vae_lib import thresholds
 
-    found, truth = np.asarray(way(split.test.images)), split.test.is_anomaly
+    found, truth = np.asarray(way(split.test.items)), split.test.is_anomaly
     own = thresholds.conformal(np.asarray(way(split.calibration)), ASKED)
     limits = {"false_alarms": detector.threshold, "recalibrated": own}
     rates = {name: float((found[~truth] > limit).mean()) for name, limit in limits.items()}

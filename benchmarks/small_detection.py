@@ -70,13 +70,9 @@ def run(arguments: argparse.Namespace) -> None:
         for seed in range(3):
             rows: dict[str, list[float]] = {}
             for digit in range(10):
-                one = protocol == "one_class"
-                split = (
-                    data.one_class(normal=digit, seed=seed)
-                    if one
-                    else data.multi_class(anomaly=digit, seed=seed)
-                )
-                images, truth = split.test.images, split.test.is_anomaly
+                side = "normal" if protocol == "one_class" else "anomaly"
+                split = data.split("mnist-5k", **{side: digit}, seed=seed)
+                images, truth = split.test.items, split.test.is_anomaly
                 found = vae_scores(split.train, images, epochs, seed)
                 found |= baseline_scores(split.train, images, seed)
                 for name, values in found.items():

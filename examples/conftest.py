@@ -24,7 +24,7 @@ def detector_file(tmp_path_factory) -> Path:
     from vae_lib import VAE, AnomalyDetector, Gaussian, data
 
     keras.utils.set_random_seed(0)
-    split = data.one_class("mnist-5k", normal=3, seed=0)
+    split = data.split("mnist-5k", normal=3, seed=0)
     vae = VAE(8, Gaussian(0.2), network="dense", hidden=(64,))
     vae.compile("adam")
     vae.fit(split.train, epochs=20, verbose=0)

@@ -50,7 +50,7 @@ def wobble(images: np.ndarray, epochs: int, batch: int) -> tf.data.Dataset:
 def detector(digit: int, epochs: int = 150) -> tuple[VAE, data.Split]:
     """A convolutional VAE of one digit, with rounded weights, and the split it comes from."""
     keras.utils.set_random_seed(0)
-    split = data.one_class("mnist-5k", normal=digit, seed=0)
+    split = data.split("mnist-5k", normal=digit, seed=0)
     vae = VAE(8, likelihood=Gaussian(0.2), hidden=(16, 32))
     vae.compile(keras.optimizers.Adam(2e-3))
     vae.fit(wobble(split.train, epochs, 32), shuffle=False, verbose=2)
@@ -137,7 +137,7 @@ def score_data(digit: int, vae: VAE, split: data.Split) -> dict:
     """All that the figure "score" needs for one normal digit."""
     score = scores.RelativeError()
     calibration = np.round(score(vae, split.calibration), 6)
-    found = score(vae, split.validation.images)
+    found = score(vae, split.validation.items)
     threshold = thresholds.conformal(calibration, RATE)
     encoder, decoder = describe(vae.encoder, "mean"), describe(vae.decoder, "parameters")
     name, plural = NAMES[digit]
@@ -149,7 +149,7 @@ def score_data(digit: int, vae: VAE, split: data.Split) -> dict:
         "threshold": threshold,
         "rate": RATE,
         "top": TOP,
-        "brightest": float(np.quantile(score.map(vae, split.validation.images), 0.999)),
+        "brightest": float(np.quantile(score.map(vae, split.validation.items), 0.999)),
         "samples": samples(split.validation, found, threshold, plural),
         "model": {"encoder": encoder, "decoder": decoder},
         "weights": {"encoder": half(vae.encoder, encoder), "decoder": half(vae.decoder, decoder)},
@@ -176,7 +176,7 @@ def samples(part: data.Labelled, found: np.ndarray, threshold: float, plural: st
     )
     return {
         title.capitalize(): [
-            {"digit": int(part.classes[i]), "pixels": pixels(part.images[i])} for i in chosen
+            {"digit": int(part.classes[i]), "pixels": pixels(part.items[i])} for i in chosen
         ]
         for title, chosen in groups
     }
@@ -186,7 +186,7 @@ def heldout_data(digit: int, vae: VAE, split: data.Split) -> dict:
     """All that the figure "threshold" needs: scores of the test part, and pictures of some."""
     score, part = scores.RelativeError(), split.test
     calibration = np.round(score(vae, split.calibration), 6)
-    found = np.round(score(vae, part.images), 6)
+    found = np.round(score(vae, part.items), 6)
     threshold = thresholds.conformal(calibration, RATE)
     kinds = {"normal": ~part.is_anomaly, "anomalous": part.is_anomaly}
     # All normal images; of the many others the lowest scores, and every eighth
@@ -197,7 +197,7 @@ def heldout_data(digit: int, vae: VAE, split: data.Split) -> dict:
             {
                 "score": float(found[i]),
                 "digit": int(part.classes[i]),
-                "pixels": nibbles(part.images[i]),
+                "pixels": nibbles(part.items[i]),
             }
             for i in chosen
         ]
@@ -257,7 +257,7 @@ def main() -> None:
         vae, split = detector(digit)
         write(f"{plural}.js", score_data(digit, vae, split), f"detectors.{plural}")
         judge = AnomalyDetector(vae, "relative").calibrate(split.calibration, RATE)
-        result = judge.evaluate(split.validation.images, split.validation.is_anomaly)
+        result = judge.evaluate(split.validation.items, split.validation.is_anomaly)
         print(f"{plural}, on the validation part: AUROC {result.auroc.value:.3f}")
         print(f"found {result.detection_rate.value:.3f} at a threshold of {judge.threshold:.3f}")
     write("heldout.js", heldout_data(digit, vae, split), "heldout")

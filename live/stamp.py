@@ -16,8 +16,9 @@ from vae_lib import live
 SOURCES = (
     "live/export.py",
     "vae_lib/data/datasets.py",
-    "vae_lib/data/images.py",
-    "vae_lib/data/splits.py",
+    "vae_lib/data/parts.py",
+    "vae_lib/data/pictures.py",
+    "vae_lib/data/sources.py",
     "vae_lib/networks.py",
     "vae_lib/likelihoods.py",
     "vae_lib/losses.py",

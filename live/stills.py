@@ -37,7 +37,7 @@ def save_stills(folder: Path, detector: AnomalyDetector, split: data.Split) -> N
     for ax in axes.flat:
         ax.set(xticks=[], yticks=[])
     save(fig, folder / "score.png")
-    found = detector.score(split.test.images)
+    found = detector.score(split.test.items)
     fig = plots.score_histogram(found, split.test.is_anomaly, detector.threshold)
     fig.set_size_inches(5, 2.6)
     save(fig, folder / "threshold.png")

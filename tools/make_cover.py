@@ -16,7 +16,7 @@ from vae_lib import VAE, data, plots
 keras.utils.set_random_seed(0)
 plots.use_style()
 
-split = data.one_class("mnist-5k", normal=3, seed=0)
+split = data.split("mnist-5k", normal=3, seed=0)
 vae = VAE(latent_dim=16, likelihood="gaussian")
 vae.compile("adam")
 vae.fit(split.train, batch_size=32, epochs=60, verbose=2)
@@ -26,7 +26,7 @@ chosen = [
     *np.flatnonzero(classes == 3)[:4],
     *(np.flatnonzero(classes == c)[0] for c in (2, 5, 7, 0)),
 ]
-images = split.validation.images[chosen]
+images = split.validation.items[chosen]
 rebuilt = vae.predict(images, verbose=0)
 error = (images - rebuilt) ** 2
 

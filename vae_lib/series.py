@@ -49,21 +49,27 @@ def windows(
     if len(x) < length:
         raise ValueError(f"series has {len(x)} points; expected {length} or more, one window")
     broken = np.isnan(x).any(axis=1)  # a point that no window may hold
-    jumps = np.zeros(len(x), bool) if times is None else _jumps(times, len(x))  # before this point
+    jumps = jumps_of(times, len(x))
     if gaps == "refuse" and (broken.any() or jumps.any()):
         what, where = ("NaN", broken) if broken.any() else ("a jump of its times", jumps)
         found = f"series has {what} at {np.flatnonzero(where)[:5].tolist()}"
         raise ValueError(f"{found}; expected none, or gaps='cut'")
-    starts = np.arange(0, len(x) - length + 1, stride)
-    held = np.concatenate([[0], np.cumsum(broken)])
-    jumped = np.cumsum(jumps)
-    whole = (held[starts + length] == held[starts]) & (
-        jumped[starts + length - 1] == jumped[starts]
-    )
-    if not whole.any():
+    starts = whole_starts(broken, jumps, length, stride)
+    if len(starts) == 0:
         raise ValueError(f"series has no window of {length} points without a gap; expected one")
     views = np.lib.stride_tricks.sliding_window_view(x, length, axis=0)  # no copy yet
-    return Windows(np.moveaxis(views[starts[whole]], 1, 2), starts[whole])
+    return Windows(np.moveaxis(views[starts], 1, 2), starts)
+
+
+def whole_starts(broken: np.ndarray, jumps: np.ndarray, length: int, stride: int) -> np.ndarray:
+    """Where windows start that hold no broken point and no jump, perhaps nowhere.
+
+    `broken` and `jumps` are bool (time,): a point without a value, and a jump before a point.
+    """
+    starts = np.arange(0, len(broken) - length + 1, stride)
+    held, jumped = np.concatenate([[0], np.cumsum(broken)]), np.cumsum(jumps)
+    whole = held[starts + length] == held[starts]
+    return starts[whole & (jumped[starts + length - 1] == jumped[starts])]
 
 
 def point_scores(
@@ -170,7 +176,7 @@ def z_normalise(values: np.ndarray, floor: float) -> np.ndarray:
 
 
 def as_series(series: np.ndarray, name: str = "series") -> np.ndarray:
-    """A series as float32 (time, channels). NaN stays; a ValueError for what else is no number."""
+    """A series as float32 (time, channels), NaN included; a ValueError for other wrong values."""
     x = plain_array(series, name)
     if x.ndim not in (1, 2) or 0 in x.shape:
         raise ValueError(f"{name} has shape {x.shape}; expected (time,) or (time, channels)")
@@ -186,8 +192,14 @@ def as_series(series: np.ndarray, name: str = "series") -> np.ndarray:
     return small
 
 
-def _jumps(times: np.ndarray, n: int) -> np.ndarray:
-    """Whether the step before each point is longer than half as much again as the usual one."""
+def jumps_of(times: np.ndarray | None, n: int) -> np.ndarray:
+    """Whether the step before each of n points is over half as long again as the usual one.
+
+    Without times no step is. Raises a ValueError for times that do not rise, of another number, or
+    not finite.
+    """
+    if times is None:
+        return np.zeros(n, bool)
     times = plain_array(times, "times")
     if times.shape != (n,) or times.dtype.kind not in "fiuM":
         found = f"times has shape {times.shape} and dtype {times.dtype}"

@@ -26,7 +26,7 @@ PNG, JSON = "image/png", "application/json"
 @pytest.fixture(scope="module")
 def pictures() -> np.ndarray:
     """Forty digits of uint8, (40, 28, 28)."""
-    images = data.one_class("mnist-5k", normal=3, seed=0).test.images[::25]
+    images = data.split("mnist-5k", normal=3, seed=0).test.items[::25]
     return np.round(255 * images[..., 0]).astype("uint8")
 
 

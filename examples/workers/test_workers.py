@@ -60,9 +60,9 @@ def test_two_workers_equal_one_also_when_one_is_killed(start, tmp_path):
     again = assert_equal(one, killed)
     print(f"\nlargest difference from one process: {apart:.1e}, with a killed worker {again:.1e}")
 
-    split = data.one_class("mnist-5k", normal=3, seed=0)
+    split = data.split("mnist-5k", normal=3, seed=0)
     scores = [
-        AnomalyDetector.load(f / "three.detector").score(split.test.images) for f in (one, two)
+        AnomalyDetector.load(f / "three.detector").score(split.test.items) for f in (one, two)
     ]
     np.testing.assert_allclose(*scores, rtol=1e-3)
 

@@ -76,7 +76,7 @@ def train(out: Path, epochs: int, batch: int, pause: float) -> None:
 
     variables = [*vae.trainable_variables, *optimizer.variables]
     begun = restore(variables, out)
-    x = data.one_class("mnist-5k", normal=3, seed=0).train
+    x = data.split("mnist-5k", normal=3, seed=0).train
     for epoch in range(begun, epochs):
         order, found = np.random.RandomState(epoch).permutation(len(x)), []
         for i in range(len(x) // batch):
@@ -152,7 +152,7 @@ def detector_of(out: Path) -> AnomalyDetector:
     """The trained model, calibrated, on no strategy: an ordinary VAE."""
     vae = make()
     restore(vae.trainable_variables, out)
-    calibration = data.one_class("mnist-5k", normal=3, seed=0).calibration
+    calibration = data.split("mnist-5k", normal=3, seed=0).calibration
     return AnomalyDetector(vae, "relative").calibrate(calibration)
 
 

@@ -157,12 +157,12 @@ def files() -> SimpleNamespace:
     return it
 
 
-def one_class(**arguments) -> data.Split:
-    return data.one_class(**{"name": files().npz, **arguments})
+def split(source=None, **arguments) -> data.Split:
+    return data.split(files().npz if source is None else source, **arguments)
 
 
-def multi_class(**arguments) -> data.Split:
-    return data.multi_class(**{"name": files().npz, **arguments})
+def pictures_of(**arguments) -> data.Split:
+    return data.split(files().pictures, **arguments)
 
 
 NO_SHARE = (0, 1, -0.1, 2, NAN, "0.2", None, True, [0.1])
@@ -209,13 +209,12 @@ NO_PATHS = {
 }
 NO_SIZE = (0, 8, (8,), (8, 0), (8, -1), (8, 8, 3), (8.0, 8), "88", True, {8, 9}, [None, 8])
 NO_COLOUR = (-0.1, 255, NAN, INF, "wite", "", True, (0, 1), [0, 0, 2], (0, 0, "1"), {0.5})
-NO_FOLDER = (None, 3, "", b"pictures", ["pictures"], Path("nothing/here"), "nothing/here")
-NO_FOLDERS = ("", (), [], 3, None, {"a"}, ["a", ""], [b"a"])  # of one label
+NO_FOLDERS = ("", (), [], 3, {"a"}, ["a", ""], [b"a"])  # of one label
 NO_GROUP = (3, True, b"a", ["a"], "(", "[0-")
 NO_GROUP_OF_A_FILE = {
     "no match": (r"x(\d)", "gives None for"),
     "None": (lambda path: None, "gives None for"),
-    "a list": (lambda path: [path], "expected what tells its group"),
+    "a list": (lambda path: [path], "expected a key that can be compared"),
 }
 NO_TILES = {
     "many pictures": (pictures(), "shape (40, 4, 4, 1)"),
@@ -245,41 +244,49 @@ NO_MAPS = {
 NO_STRIDE = (0, -1, 1.5, "2", True, (2,), (2, 0), (2, 2, 2), {1, 2})
 
 
-def from_folder(path=None, **arguments) -> data.Split:
-    return data.from_folder(files().pictures if path is None else path, **arguments)
-
-
 DATA: Cases = {
-    **kinds("one_class: normal", NO_CLASS, lambda v: one_class(normal=v), "normal is ", "expected"),
-    **kinds("one_class: anomaly", NO_CLASS, lambda v: one_class(anomaly=v), "anomaly is "),
-    **kinds("multi_class: normal", NO_CLASS, lambda v: multi_class(normal=v), "normal is "),
-    **kinds("multi_class: anomaly", NO_CLASS, lambda v: multi_class(anomaly=v), "anomaly is "),
-    **each("one_class", "seed", (*NO_SEED, None), lambda v: one_class(seed=v), "whole number"),
-    **each("multi_class", "seed", (*NO_SEED, None), lambda v: multi_class(seed=v), "whole number"),
-    **each("one_class", "calibration", NO_SHARE, lambda v: one_class(calibration=v), "shares"),
-    **each("one_class", "validation", NO_SHARE, lambda v: one_class(validation=v), "shares"),
-    **each("one_class", "name", NO_NAMES, lambda v: one_class(name=v), "mnist-5k"),
+    **kinds("data set: normal", NO_CLASS, lambda v: split(normal=v), "normal is ", "expected"),
+    **kinds("data set: anomaly", NO_CLASS, lambda v: split(anomaly=v), "anomaly is "),
     **each("load", "name", NO_NAMES, data.load, "mnist-5k"),
     "load: text": (lambda: data.load(files().text), ("text.npz", "cannot be read")),
-    "one_class: normal None and no anomaly": (
-        lambda: one_class(normal=None),
-        ("normal is [0, 1, 2] and anomaly is []", "expected one class or more of each"),
+    "data set: neither": (split, ("normal is None and anomaly is None", "[0, 1, 2]")),
+    "data set: both": (
+        lambda: split(normal=1, anomaly=[1, 2]),
+        ("anomaly is [1, 2]", "normal is [1]", "[1] cannot be both"),
     ),
-    "one_class: both": (lambda: one_class(normal=1, anomaly=[1, 2]), ("[1] cannot be both",)),
-    "multi_class: all anomalous": (
-        lambda: multi_class(anomaly=[0, 1, 2]),
+    "data set: all anomalous": (
+        lambda: split(anomaly=[0, 1, 2]),
         ("normal is []", "expected one class or more of each"),
     ),
-    "one_class: shares of no image": (
-        lambda: one_class(validation=0.001),
-        ("the validation part has no image", "expected more images or other shares"),
+    "data set: all normal": (
+        lambda: split(normal=[0, 1, 2]),
+        ("anomaly is []", "expected one class or more of each"),
     ),
+    "data set: shares of no image": (
+        lambda: split(normal=1, calibration=0.001),
+        ("the calibration part has no normal example", "expected more examples"),
+    ),
+    **{
+        name: case
+        for source in ("npz", "pictures")
+        for argument in ("calibration", "validation", "test")
+        for name, case in each(
+            source,
+            argument,
+            NO_SHARE if (source, argument) != ("npz", "test") else (),
+            lambda v, s=source, a=argument: split(
+                getattr(files(), s), **{a: v} | ({"normal": 1} if s == "npz" else {})
+            ),
+            "between 0 and 1",
+        ).items()
+    },
+    **each("split", "seed", (*NO_SEED, None), lambda v: split(normal=1, seed=v), "whole number"),
     **kinds("as_images", NO_IMAGES, data.as_images, "images ", "expected"),
     **kinds("read_images: paths", NO_PATHS, lambda make: data.read_images(make(files()))),
     **each(
         "read_images",
         "channels",
-        (0, 2, 4, 1.5, "3", None, True, [1]),
+        (0, 2, 4, 1.5, "3", True, [1]),
         lambda v: data.read_images([files().picture], v),
     ),
     **each("read_images", "size", NO_SIZE, lambda v: data.read_images([files().picture], size=v)),
@@ -297,36 +304,20 @@ DATA: Cases = {
         lambda v: data.read_images([files().picture], background=v),
         "a level in 0..1",
     ),
-    **each("from_folder", "size", NO_SIZE, lambda v: from_folder(size=v)),
-    **each(
-        "from_folder", "channels", (0, 2, 4, "3", None, True), lambda v: from_folder(channels=v)
+    **each("folder", "size", NO_SIZE, lambda v: pictures_of(size=v)),
+    **each("folder", "channels", (0, 2, 4, "3", True), lambda v: pictures_of(channels=v)),
+    **each("folder", "resize", ("squash", None), lambda v: pictures_of(resize=v)),
+    **each("folder", "background", NO_COLOUR, lambda v: pictures_of(background=v)),
+    **each("folder", "normal", NO_FOLDERS, lambda v: pictures_of(normal=v), "folder's name"),
+    **each("folder", "anomaly", NO_FOLDERS, lambda v: pictures_of(anomaly=v)),
+    **each("folder", "group", NO_GROUP, lambda v: pictures_of(group=v)),
+    **kinds("folder: group", NO_GROUP_OF_A_FILE, lambda v: pictures_of(group=v), "00.png"),
+    "folder: not there": (
+        lambda: data.split(Path("nothing/here")),
+        ("source is 'nothing/here', which is not there", "expected a DataFrame, an array, or"),
     ),
-    **each("from_folder", "resize", ("squash", None), lambda v: from_folder(resize=v)),
-    **each("from_folder", "background", NO_COLOUR, lambda v: from_folder(background=v)),
-    **each("from_folder", "normal", NO_FOLDERS, lambda v: from_folder(normal=v), "folder's name"),
-    **each("from_folder", "anomaly", NO_FOLDERS, lambda v: from_folder(anomaly=v)),
-    **each("from_folder", "seed", (*NO_SEED, None), lambda v: from_folder(seed=v), "whole number"),
-    **each("from_folder", "calibration", NO_SHARE, lambda v: from_folder(calibration=v), "shares"),
-    **each("from_folder", "validation", NO_SHARE, lambda v: from_folder(validation=v), "shares"),
-    **each(
-        "from_folder",
-        "test",
-        [share for share in NO_SHARE if share is not None],
-        lambda v: from_folder(test=v),
-        "shares",
-    ),
-    **each("from_folder", "group", NO_GROUP, lambda v: from_folder(group=v)),
-    **kinds("from_folder: group", NO_GROUP_OF_A_FILE, lambda v: from_folder(group=v), "00.png"),
-    **{
-        f"from_folder: path {path!r}": (
-            functools.partial(data.from_folder, path),
-            ("path is ", "expected a folder"),
-        )
-        for path in NO_FOLDER
-    },
-    "from_folder: a file": (lambda: from_folder(files().picture), ("is a file", "a folder")),
-    "from_folder: both": (
-        lambda: from_folder(normal="a", anomaly=["b", "a"]),
+    "folder: both": (
+        lambda: pictures_of(normal="a", anomaly=["b", "a"]),
         ("normal is ('a',)", "['a'] cannot be both"),
     ),
     **kinds("tiles", NO_TILES, lambda v: data.tiles(v, (2, 2)), "expected"),
@@ -527,7 +518,7 @@ def test_is_told(complains, name):
     complains(call, *words)
 
 
-@pytest.mark.parametrize("act", [data.load, data.one_class], ids=["load", "one_class"])
+@pytest.mark.parametrize("act", [data.load, data.split], ids=["load", "split"])
 def test_a_data_set_that_is_not_there(act):
     with pytest.raises((ValueError, FileNotFoundError), match=r"nothing\.npz"):
         act(files().folder / "nothing.npz")

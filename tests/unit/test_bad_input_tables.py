@@ -103,6 +103,49 @@ NO_ROWS = {
 }
 
 
+def points(**columns) -> pd.DataFrame:
+    """The table without its text."""
+    return table(**columns).drop(columns=["colour"])
+
+
+NO_SOURCES = {
+    **{k: (v, "source is a") for k, (v, _) in NO_TABLES.items() if k != "an array"},
+    "an empty name": ("", "source is '', which is not there; expected a DataFrame, an array"),
+    "an unknown name": ("cifar", "source is 'cifar', which is not there"),
+    "a file of Python": (Path(__file__), "which is a file of another kind"),
+    "numbers in a row": (np.ones(9), "source has shape (9,); expected (n, ...)"),
+    "no row": (np.ones((0, 3)), "source has shape (0, 3)"),
+    "text": (np.full((9, 2), "a"), "source has dtype <U1"),
+    "objects": (np.full((9, 2), None), "source has dtype object"),
+    "NaN": (np.full((9, 2), NAN), "source has a value at 0 that is NaN"),
+    "too large": (np.full((9, 2), 1e39), "too large for float32"),
+    "a mask": (np.ma.masked_less(np.ones((9, 2)), 2), "source is a masked array"),
+    "images or one": (np.ones((9, 8, 3), "uint8"), "which may be one picture or many"),
+}
+NO_POINTS = {
+    "text": (table(), "column 'colour' has text where numbers were: 'red'"),
+    "dates": (points(age=DATES), "column 'age' holds datetime64"),
+    "infinity": (points(age=INF), "column 'age' has an infinite value"),
+    "too fine": (points(age=1.7e9 + np.arange(N) / 9), "column 'age' has values near 17000000"),
+    "row numbers": (points(age=np.arange(N)), "column 'age' numbers the rows"),
+    "too few": (points().iloc[:3], "source has 3 points; expected window = 4 or more"),
+    "no column": (points()[[]], "40 rows and 0 inputs"),
+    "missing": (points(age=NAN), "the train part has no normal example"),
+    "falling times": (points().set_index(DATES[::-1]), "times does not rise"),
+    "pictures": (np.ones((9, 4, 4)), "source has shape (9, 4, 4); expected (time,)"),
+}
+NOT_USED = {
+    f"{name} for {kind}": ((source, {name: value}), f"{name} is {value!r}; expected none, since")
+    for kind, source, arguments in (
+        ("a table", table(), {"normal": "a", "stride": 2, "size": (8, 8), "channels": 3}),
+        ("a data set", "mnist-5k", {"group": "a", "time": "a", "drop": ["a"], "window": 3}),
+        ("an array", np.ones((9, 2)), {"group": "a", "resize": "pad", "background": "white"}),
+        ("a folder", Path(__file__).parent, {"drop": ["a"], "window": 3, "time": "a"}),
+    )
+    for name, value in arguments.items()
+}
+
+
 @functools.cache
 def folder() -> SimpleNamespace:
     keep = tempfile.TemporaryDirectory()
@@ -110,10 +153,6 @@ def folder() -> SimpleNamespace:
     for name, text in {
         "empty.csv": "",
         "names.csv": "age,colour\n",
-        "twice.csv": "age,age\n1,2\n",
-        "semicolons.csv": "age;colour\n1;red\n",
-        "index.csv": ",age\n0,1\n1,2\n",
-        "shifted.csv": "age,colour\n0,1,red\n1,2,blue\n",
         "no.parquet": "age",
         "rows.txt": "age,colour\n1,red\n",
     }.items():
@@ -131,11 +170,15 @@ def transform(rows: object) -> None:
 
 
 def split(rows: object = None, **arguments) -> None:
-    data.from_table(table() if rows is None else rows, **arguments)
+    data.split(table() if rows is None else rows, **arguments)
+
+
+def series(window: object, **arguments) -> None:
+    data.split(points(), window=window, **arguments)
 
 
 def split_file(name: str) -> None:
-    data.from_table(folder().path / name)
+    data.split(folder().path / name)
 
 
 def cases(subject: str, values: dict, call) -> Cases:
@@ -151,84 +194,85 @@ FILES = {
     "nowhere.csv": "which is not there",
     "empty.csv": "No columns",
     "names.csv": "0 rows",
-    "twice.csv": "two columns have the name 'age'",
-    "semicolons.csv": "its one column is 'age;colour'",
-    "index.csv": "column 1 has no name",
-    "shifted.csv": "Expected 2 fields in line 2, saw 3",
     "binary.csv": "cannot be read",
-    "rows.txt": "expected a DataFrame",
+    "rows.txt": "a file of another kind",
 }
 ALL: Cases = {
     **cases("encoder", NO_TABLES | NO_FRAMES, encode),
     **cases("transform", NO_ROWS, transform),
     **each("encoder", "max_categories", NO_COUNT, lambda v: data.TableEncoder(v).fit(table())),
-    **cases("from_table", NO_FRAMES, split),
-    **cases("from_table", {k: v for k, v in NO_TABLES.items() if k == "an array"}, split),
+    **cases("split", NO_FRAMES, split),
+    **cases("split", NO_SOURCES, data.split),
+    **cases("series", NO_POINTS, lambda v: data.split(v, window=4)),
+    **each("series", "window", [v for v in NO_COUNT if v is not None], series),
+    **each("series", "stride", NO_COUNT, lambda v: series(4, stride=v)),
+    **each("series", "time", NO_NAMES, lambda v: series(4, time=v)),
+    **cases("split: an unused argument", NOT_USED, lambda v: data.split(v[0], **v[1])),
     **{
-        f"from_table: {name}": (functools.partial(split_file, name), (told, "expected"))
+        f"split: {name}": (functools.partial(split_file, name), (told, "expected"))
         for name, told in FILES.items()
     },
-    **each("from_table", "seed", NO_SEED, lambda v: split(seed=v)),
-    **each("from_table", "calibration", NO_SHARE, lambda v: split(calibration=v)),
-    **each("from_table", "validation", NO_SHARE, lambda v: split(validation=v)),
-    **each("from_table", "test", NO_SHARE, lambda v: split(test=v)),
-    **each("from_table", "anomaly", NO_NAMES, lambda v: split(anomaly=v)),
-    **each("from_table", "groups", NO_NAMES, lambda v: split(groups=v)),
-    **each("from_table", "time", NO_NAMES, lambda v: split(time=v)),
-    **each("from_table", "drop", (None, 3, {"age"}), lambda v: split(drop=v)),
-    "from_table: a drop of no column": (
+    **each("split", "seed", NO_SEED, lambda v: split(seed=v)),
+    **each("split", "calibration", NO_SHARE, lambda v: split(calibration=v)),
+    **each("split", "validation", NO_SHARE, lambda v: split(validation=v)),
+    **each("split", "test", NO_SHARE, lambda v: split(test=v)),
+    **each("split", "anomaly", NO_NAMES, lambda v: split(anomaly=v)),
+    **each("split", "group", NO_NAMES, lambda v: split(group=v)),
+    **each("split", "time", NO_NAMES, lambda v: split(time=v)),
+    **each("split", "drop", (None, 3, {"age"}), lambda v: split(drop=v)),
+    "split: a drop of no column": (
         lambda: split(drop=["size"]),
         ("drop is 'size'", "expected"),
     ),
-    "from_table: both": (
-        lambda: split(groups="colour", time="age"),
-        ("groups", "time", "expected one"),
+    "split: both": (
+        lambda: split(group="colour", time="age"),
+        ("group", "time", "expected one"),
     ),
-    "from_table: shares": (lambda: split(test=0.7), ("leave nothing to train", "below 1")),
-    "from_table: no anomaly named": (
+    "split: shares": (lambda: split(test=0.7), ("leave nothing to train", "below 1")),
+    "split: no anomaly named": (
         lambda: split(anomaly={}),
         ("anomaly has 0 columns", "expected"),
     ),
-    "from_table: labels of text": (
+    "split: labels of text": (
         lambda: split(anomaly="colour"),
         ("column 'colour'", "'red'", "0 and 1"),
     ),
-    "from_table: labels 1 and 2": (
+    "split: labels 1 and 2": (
         lambda: split(table(label=2), anomaly="label"),
         ("the label 2", "0 and 1"),
     ),
-    "from_table: a label missing": (
+    "split: a label missing": (
         lambda: split(changed("label", None), anomaly="label"),
         ("column 'label' has no label in row 7", "expected"),
     ),
-    "from_table: all anomalies": (
+    "split: all anomalies": (
         lambda: split(table(label=1), anomaly="label"),
-        ("all 40 rows", "normal"),
+        ("makes all 40 examples anomalies", "normal"),
     ),
-    "from_table: an unknown value": (
+    "split: an unknown value": (
         lambda: split(anomaly={"colour": "green"}),
-        ("anomaly is 'green' in 'colour'", "'blue', 'red'"),
+        ("anomaly is 'green' in column 'colour'", "'blue', 'red'"),
     ),
-    "from_table: few rows": (lambda: split(table().iloc[:2]), ("table has", "expected more")),
-    "from_table: one group": (
-        lambda: split(table(g="a"), groups="g"),
-        ("1 groups in 'g'", "expected more"),
+    "split: few rows": (lambda: split(table().iloc[:2]), ("calibration part", "expected more")),
+    "split: one group": (
+        lambda: split(table(g="a"), group="g"),
+        ("part has no normal example", "groups"),
     ),
-    "from_table: a group missing": (
-        lambda: split(changed("colour", None), groups="colour"),
+    "split: a group missing": (
+        lambda: split(changed("colour", None), group="colour"),
         ("column 'colour' has no group in row 7", "expected"),
     ),
-    "from_table: a time missing": (
+    "split: a time missing": (
         lambda: split(changed("age", None), time="age"),
         ("column 'age' has no time in row 7", "expected"),
     ),
-    "from_table: text that is no time": (
+    "split: text that is no time": (
         lambda: split(time="colour"),
-        ("column 'colour' is no time", "expected"),
+        ("column 'colour' is not a time", "expected"),
     ),
-    "from_table: one time": (
+    "split: one time": (
         lambda: split(table(age=1.0), time="age"),
-        ("part has no normal row", "expected"),
+        ("part has no normal example", "expected"),
     ),
     **cases(
         "detector",

@@ -33,7 +33,7 @@ FLOORS = {
     "checked_model": 1,
     "batches": 0,
     "columns": 0,
-    "data": 0,
+    "data": 1,
     "networks": 0,
     "likelihoods": 0,
     "checks": -2,

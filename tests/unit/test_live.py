@@ -48,7 +48,7 @@ def test_code_is_what_is_left_without_words() -> None:
 @pytest.mark.parametrize("name", DETECTORS)
 def test_the_committed_calibration_is_what_the_library_computes(name) -> None:
     held, vae = rebuild.content(f"{name}.js"), rebuild.detector(name)
-    split = data.one_class("mnist-5k", normal=DETECTORS[name], seed=0)
+    split = data.split("mnist-5k", normal=DETECTORS[name], seed=0)
     calibration = np.sort(scores.RelativeError()(vae, split.calibration))
     np.testing.assert_allclose(held["calibration"], calibration, atol=1e-5)
     threshold = thresholds.conformal(np.array(held["calibration"]), held["rate"])
@@ -58,8 +58,8 @@ def test_the_committed_calibration_is_what_the_library_computes(name) -> None:
 @pytest.mark.parametrize("name", DETECTORS)
 def test_samples_are_of_the_validation_part_and_where_it_is_wrong_it_is_wrong(name) -> None:
     held, vae = rebuild.content(f"{name}.js"), rebuild.detector(name)
-    part = data.one_class("mnist-5k", normal=DETECTORS[name], seed=0).validation
-    known = {image.tobytes(): c for image, c in zip(part.images, part.classes, strict=True)}
+    part = data.split("mnist-5k", normal=DETECTORS[name], seed=0).validation
+    known = {image.tobytes(): c for image, c in zip(part.items, part.classes, strict=True)}
     for title, samples in held["samples"].items():
         for sample in samples:
             image = rebuild.pixels(sample["pixels"])
@@ -76,8 +76,8 @@ def test_there_is_a_miss_and_a_false_alarm_to_look_at() -> None:
 
 def test_the_committed_test_scores_are_what_the_library_computes() -> None:
     held, vae = rebuild.content("heldout.js"), rebuild.detector("eights")
-    part = data.one_class("mnist-5k", normal=8, seed=0).test
-    found = scores.RelativeError()(vae, part.images)
+    part = data.split("mnist-5k", normal=8, seed=0).test
+    found = scores.RelativeError()(vae, part.items)
     for kind, rows in (("normal", ~part.is_anomaly), ("anomalous", part.is_anomaly)):
         np.testing.assert_allclose(held[kind], np.sort(found[rows]), atol=1e-5)
     calibration = np.array(rebuild.content("eights.js")["calibration"])

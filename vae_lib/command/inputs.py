@@ -9,10 +9,10 @@ from typing import NamedTuple
 import numpy as np
 
 from ..data import as_images, read_images
-from ..data.layouts import NORMAL, SUFFIXES
+from ..data.folders import NORMAL, SUFFIXES
 from ..data.pictures import RESIZES
-from ..data.table_files import SUFFIXES as TABLES
-from ..data.table_files import table_of
+from ..data.tables import TABLE_SUFFIXES as TABLES
+from ..data.tables import read_table
 from ..frames import is_frame, names_of
 
 PART = 256  # pictures or rows that are read and scored at once
@@ -127,7 +127,7 @@ def _arrays(
 
 
 def _table(path: Path, label: str | None, labelled: bool | None, drop: tuple[str, ...]):
-    table = table_of(path)
+    table = read_table(path)
     labelled = label is not None if labelled is None else labelled
     names = names_of(table)
     if labelled and label is None:

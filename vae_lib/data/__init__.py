@@ -1,18 +1,17 @@
-"""Data sets, and splits into four disjoint parts for anomaly detection.
+"""Data in four disjoint parts for anomaly detection, and what brings files into the library's form.
 
-Every protocol in the book is the same: a detector learns from *normal* images alone (`train`), its
-threshold comes from other normal images (`calibration`), choices between detectors are made on
-labelled `validation` images, and `test` is looked at once, at the end.
+Every protocol in the book is the same: a detector learns from *normal* examples alone (`train`),
+its threshold comes from other normal examples (`calibration`), choices between detectors are made
+on labelled `validation` examples, and `test` is looked at once, at the end. `split` makes these
+parts from a data set, a table, a series, an array or a folder of pictures.
 """
 
 from .datasets import ARRAYS, NAMES, Dataset, load
-from .folders import from_folder
-from .images import as_images
-from .pictures import read_images
-from .splits import Labelled, Split, multi_class, one_class
-from .table_splits import from_table
+from .old import from_folder, from_table, multi_class, one_class
+from .parts import Labelled, Split
+from .pictures import as_images, join_tiles, read_images, tiles
+from .sources import split
 from .tables import TableEncoder
-from .tiles import join_tiles, tiles
 
 __all__ = [
     "ARRAYS",
@@ -29,5 +28,6 @@ __all__ = [
     "multi_class",
     "one_class",
     "read_images",
+    "split",
     "tiles",
 ]

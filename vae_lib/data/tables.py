@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+from pathlib import Path
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -13,7 +15,39 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..checks import check_count
 from ..frames import in_order, is_frame, names_of, pandas
-from .cells import MISSING, check_categories, check_numbers, check_texts, kind_of, read
+
+TABLE_SUFFIXES = (".csv", ".parquet")
+MISSING = "missing"  # the category of a missing value
+NUMBERS = ("integer", "floating", "mixed-integer-float", "decimal", "boolean")  # pandas' own words
+TEXTS = ("string", "empty")
+DATES = ("datetime64", "datetime", "date", "timedelta64", "timedelta", "time", "period")
+FEWEST_NAMES = 10  # from so many rows on, values that are all different may be the rows' names
+FINEST = 16  # steps of float32 that the standard deviation of a column must have
+
+
+def read_table(table, name: str = "table"):
+    """The DataFrame, read from a .csv or .parquet file if `table` is a path.
+
+    Raises:
+        ValueError: neither of them, a file that is not there, or one that cannot be read.
+    """
+    if is_frame(table):
+        return table
+    forms = "expected a DataFrame, or the path of a .csv or .parquet file"
+    if not isinstance(table, (str, os.PathLike)):
+        raise ValueError(f"{name} is a {type(table).__name__}; {forms}")
+    path = Path(table)
+    if path.suffix.lower() not in TABLE_SUFFIXES:
+        raise ValueError(f"{name} is {str(path)!r}; {forms}")
+    if not path.is_file():
+        raise ValueError(f"{name} is {str(path)!r}, which is not there; {forms}")
+    read = pandas().read_csv if path.suffix.lower() == ".csv" else pandas().read_parquet
+    try:
+        return read(path)
+    except ImportError:  # no package that reads Parquet is installed
+        raise
+    except Exception as error:  # the readers fail in many ways
+        raise ValueError(f"{path.name} cannot be read: {error}; {forms}") from error
 
 
 class TableEncoder(TransformerMixin, BaseEstimator):
@@ -31,29 +65,29 @@ class TableEncoder(TransformerMixin, BaseEstimator):
 
     Args:
         max_categories: the most that a column may have. More than these, or texts that are all
-            different, are names and not categories.
+            different, are taken for names.
 
     Attributes (after `fit`):
-        ``sources_``: for each column that comes out, the one that it comes from.
+        ``sources_``: for each column of the result, the one that it is made from.
 
     Raises:
-        ValueError: no row or no column; two columns of one name; a column that is all missing, or
-            that holds dates, lists, infinities, text among numbers, numbers as text, names, or
-            values that float32 cannot hold or tell apart. In `transform`: a new column or one that
-            is gone (another order is put right, by name), text where `fit` had numbers, an array.
+        ValueError: no row or no column; two columns of one name; a column without a value, or one
+            of dates, lists, infinities, text among numbers, numbers as text, names, or values that
+            float32 cannot hold or distinguish. In `transform`: a new column or one that is missing
+            (another order is put right, by name), text where `fit` had numbers, an array.
     """
 
     def __init__(self, max_categories: int = 50):
         self.max_categories = max_categories
 
     def fit(self, X, y=None) -> TableEncoder:
-        """Learn names, medians and categories from the rows of a DataFrame. y is not looked at."""
+        """Learn names, medians and categories from the rows of a DataFrame; y is ignored."""
         check_count("max_categories", self.max_categories)
         _check_frame(X)
         names = names_of(X)
         if X.shape[1] == 0 or len(X) == 0:
             raise ValueError(f"table has {len(X)} rows and {X.shape[1]} columns; expected some")
-        kinds = {name: kind_of(X.iloc[:, i], name) for i, name in enumerate(names)}
+        kinds = {name: _kind_of(X.iloc[:, i], name) for i, name in enumerate(names)}
         table = _read(X, kinds)
         for i, name in enumerate(names):
             self._check_column(X.iloc[:, i], table[name], name, kinds[name])
@@ -75,18 +109,18 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         for i, name in enumerate(self._of_kind("number")):
             if not self.had_missing_[name]:
                 rows[table[name].isna(), i] = self.far_[i]
-        other = [~table[name].isin(found) for name, found in self.categories_.items()]
+        other = [~table[name].isin(known) for name, known in self.categories_.items()]
         rows = np.column_stack([rows, *(math.sqrt(self.n_rows_) * column for column in other)])
         names = self.get_feature_names_out()
         return pandas().DataFrame(rows.astype("float32"), index=X.index, columns=names)
 
     def get_feature_names_out(self, input_features=None) -> np.ndarray:
-        """Names of the columns that come out."""
+        """Names of the columns of the result."""
         check_is_fitted(self)
         return self._names.copy()
 
     def state(self) -> dict:
-        """All that `fit` has learned, as JSON knows it."""
+        """What `fit` has learned, as values that JSON has."""
         check_is_fitted(self)
         numbers = self._of_kind("number")
         medians = self._parts.named_transformers_["numbers"].statistics_ if numbers else []
@@ -102,7 +136,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
 
     @classmethod
     def from_state(cls, state: dict) -> TableEncoder:
-        """The encoder whose `state` this is; it learns from a small table that teaches as much."""
+        """The encoder whose `state` this is: fitted on a small table with the same statistics."""
         new = cls(state["max_categories"])
         categories, medians = state["categories"], state["medians"]
         kinds = {name: "number" if name in medians else "category" for name in state["columns"]}
@@ -118,7 +152,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         return new
 
     def _learn(self, table, kinds: dict[str, str], rows: int) -> None:
-        """Medians and categories from a table that was read."""
+        """Medians and categories from a table as `_read` gives it."""
         self.kinds_, self.n_rows_ = kinds, rows
         numbers, categories = self._of_kind("number"), self._of_kind("category")
         self.had_missing_ = {name: bool(table[name].isna().any()) for name in numbers}
@@ -129,8 +163,8 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         ]
         self._parts = ColumnTransformer([part for part in parts if part[2]])
         self._parts.set_output(transform="default").fit(table)
-        found = self._parts.named_transformers_["categories"].categories_ if categories else []
-        self.categories_ = {n: some.tolist() for n, some in zip(categories, found, strict=True)}
+        learned = self._parts.named_transformers_["categories"].categories_ if categories else []
+        self.categories_ = {n: some.tolist() for n, some in zip(categories, learned, strict=True)}
         pairs = [(name, name) for name in numbers]
         pairs += [(f"{name}={MISSING}", name) for name in numbers if self.had_missing_[name]]
         pairs += [(f"{n}={value}", n) for n, some in self.categories_.items() for value in some]
@@ -141,23 +175,24 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         self._names, self.sources_ = np.array(names, dtype=object), np.array(sources, dtype=object)
 
     def _of_kind(self, kind: str) -> list[str]:
-        return [name for name, found in self.kinds_.items() if found == kind]
+        return [name for name, its_kind in self.kinds_.items() if its_kind == kind]
 
     def _check_column(self, column, values, name: str, kind: str) -> None:
-        """Raise a ValueError for what nothing can be learned from."""
+        """Raise a ValueError for a column from which nothing can be learned."""
         if column.isna().all():
             raise ValueError(f"column {name!r} has no value in {len(column)} rows; expected some")
         if kind == "number":
             check_numbers(values, name)
         else:
             if not isinstance(column.dtype, pandas().CategoricalDtype):
-                check_texts(column, name)
-            check_categories(values, name, self.max_categories)
+                _check_texts(column, name)
+            _check_categories(values, name, self.max_categories)
 
 
 def _read(frame, kinds: dict[str, str]):
     columns = {
-        name: read(frame.iloc[:, i], name, kind) for i, (name, kind) in enumerate(kinds.items())
+        name: read_column(frame.iloc[:, i], name, kind)
+        for i, (name, kind) in enumerate(kinds.items())
     }
     return pandas().DataFrame(columns, index=range(len(frame)))
 
@@ -166,3 +201,122 @@ def _check_frame(table) -> None:
     if not is_frame(table):
         found = f"table is a {type(table).__name__}"
         raise ValueError(f"{found}; expected a pandas DataFrame, whose columns have names")
+
+
+# One column, a pandas Series
+
+
+def _kind_of(column, name: str) -> str:
+    """ "number" or "category". A ValueError for any other column."""
+    types = pandas().api.types
+    if isinstance(column.dtype, pandas().CategoricalDtype):
+        return "category"
+    if types.is_bool_dtype(column.dtype) or getattr(column.dtype, "kind", "O") in "iuf":
+        return "number"
+    kind = types.infer_dtype(column, skipna=True)
+    if kind in NUMBERS:
+        return "number"
+    if kind in TEXTS:
+        return "category"
+    if kind in DATES:
+        raise _dates_error(name, kind)
+    is_text = column.map(lambda cell: isinstance(cell, str))
+    if kind in ("mixed-integer", "mixed") and is_text.any():
+        cell = _first(column, is_text)
+        raise ValueError(
+            f"column {name!r} has text among other values: {cell}; expected only numbers, or only "
+            "text"
+        )
+    cell = _first(column, column.notna())
+    raise ValueError(
+        f"column {name!r} holds {kind} values such as {cell}; expected numbers, booleans or "
+        "categories"
+    )
+
+
+def read_column(column, name: str, kind: str):
+    """The column as float64 with NaN ("number"), or as text with `MISSING`; its index is 0, 1, ...
+
+    Raises:
+        ValueError: dates, lists, text among numbers or instead of them, infinite values, and what
+            float32 cannot hold.
+    """
+    own_kind = _kind_of(column, name)
+    if kind == "category":
+        cells = zip(column, column.isna(), strict=True)
+        texts = [MISSING if absent else _text(cell) for cell, absent in cells]
+        return pandas().Series(texts, dtype=object)
+    if own_kind == "category" and column.notna().any():
+        cell = _first(column, column.notna())
+        raise ValueError(f"column {name!r} has text where numbers were: {cell}; expected numbers")
+    values = pandas().Series(column.to_numpy("float64", na_value=np.nan))
+    for wrong, what in (
+        (np.isinf(values), "an infinite value"),
+        (values.abs() > np.finfo("float32").max, "a value that float32 cannot hold"),
+    ):
+        if wrong.any():
+            cell = _first(column, wrong)
+            raise ValueError(
+                f"column {name!r} has {what}: {cell}; expected finite numbers, or missing ones"
+            )
+    return values
+
+
+def check_numbers(values, name: str) -> None:
+    """Numbers, as `read_column` gives them, must differ by more than float32 rounds them."""
+    step = np.spacing(np.float32(values.abs().max()))
+    if 0 < values.std(ddof=0) < FINEST * step:
+        found = f"column {name!r} has values near {values.mean():.10g} that differ by little"
+        raise ValueError(f"{found}, which float32 rounds away; expected them less their mean")
+
+
+def check_is_no_row_number(column, name: str) -> None:
+    """Whole numbers, each once and without a gap, say where a row stood and nothing about it."""
+    if pandas().api.types.is_integer_dtype(column.dtype) and column.notna().all():
+        low, high, n = column.min(), column.max(), len(column)
+        if n >= FEWEST_NAMES and high - low == n - 1 and column.is_unique:
+            found = f"column {name!r} numbers the rows, {low} to {high}, each once"
+            raise ValueError(f"{found}; expected a measurement: leave it out (drop)")
+
+
+def _check_categories(texts, name: str, most: int) -> None:
+    """Texts, as `read_column` gives them, must be categories and not names."""
+    n, different = len(texts), texts.nunique()
+    if different > most or different == n >= FEWEST_NAMES:
+        found = f"column {name!r} has {different} different texts in {n} rows"
+        expected = f"expected at most {most} (max_categories), and some of them twice"
+        raise ValueError(f"{found}; {expected}: leave names and free text out (drop)")
+
+
+def _check_texts(column, name: str) -> None:
+    """Text, unless its dtype is "category", must be neither numbers nor dates."""
+    different = pandas().Series(column.dropna().unique())
+    numbers = pandas().to_numeric(different, errors="coerce").notna()
+    if 2 * numbers.sum() > len(different):
+        found = f"column {name!r} has numbers as text, such as {different[numbers].iloc[0]!r}"
+        if not numbers.all():
+            found += f", beside {different[~numbers].iloc[0]!r}"
+        expected = "expected numbers (pandas.to_numeric), or the dtype 'category' if it is meant"
+        raise ValueError(f"{found}; {expected}")
+    if pandas().to_datetime(different, errors="coerce", format="ISO8601", utc=True).notna().all():
+        raise _dates_error(name, f"dates such as {different.iloc[0]!r}")
+
+
+def _text(value: object) -> str:
+    """A category by its name: 1 and 1.0 are "1"."""
+    if isinstance(value, (float, np.floating)) and float(value).is_integer():
+        return str(int(value))
+    return str(value)
+
+
+def _first(column, which) -> str:
+    """The first of these cells, and its row, for a message."""
+    at = int(np.flatnonzero(which)[0])
+    cell = column.iloc[at]
+    cell = cell.item() if isinstance(cell, np.generic) else cell
+    return f"{cell!r} in row {column.index[at]}"
+
+
+def _dates_error(name: str, dates: str) -> ValueError:
+    expected = "expected numbers, such as the hour, the weekday or the days since something"
+    return ValueError(f"column {name!r} holds {dates}; {expected}, or leave it out (drop, or time)")

@@ -180,7 +180,7 @@ class AnomalyDetector:
             raise ValueError("model is given; expected None for fit, or calibrate instead of it")
         recipe, names = self._recipe, None
         if isinstance(items, Split):
-            names = getattr(items, "columns", None)
+            names = items.columns
             calibration = items.calibration if calibration is None else calibration
             items = items.train
         if not is_frame(items):
@@ -250,7 +250,7 @@ class AnomalyDetector:
         if isinstance(items, Labelled):
             _check_normal(items)
             classes = items.classes if classes is None and self._now.by_class else classes
-            items = items[0]
+            items = items.items
         now = self._now
         if now.inputs.names is None and (names := columns_of(items)) is not None:
             now = now._replace(inputs=Inputs(names))
@@ -343,7 +343,7 @@ class AnomalyDetector:
         now = self._fitted()
         if isinstance(items, Labelled):
             is_anomaly = items.is_anomaly if is_anomaly is None else is_anomaly
-            items = items[0]
+            items = items.items
         elif is_anomaly is None and is_stream(items):
             items, is_anomaly = whole(items, now.form())
         found, calibration = now.calibrated_scores(items)
@@ -498,9 +498,9 @@ def _check_method(method: object) -> None:
 
 def _check_normal(items: Labelled) -> None:
     flags = plain_array(items.is_anomaly, "is_anomaly")
-    if flags.shape != (len(items[0]),) or flags.dtype.kind not in "biu":
+    if flags.shape != (len(items.items),) or flags.dtype.kind not in "biu":
         came = f"is_anomaly has shape {flags.shape} and dtype {flags.dtype}"
-        raise ValueError(f"{came}; expected ({len(items[0])},) of bool")
+        raise ValueError(f"{came}; expected ({len(items.items)},) of bool")
     if flags.any():
         came = f"items has {int(flags.sum())} labelled anomalies"
         raise ValueError(f"{came}; expected normal items only")
