@@ -229,14 +229,14 @@ BUGS = {
     ),
     # what is shared, or stale
     "one score object in two detectors": Bug(
-        "detector/detector",
+        "detector/state",
         "scores.get(score).copy()",
         "scores.get(score)",
         "detector",
         "changed_later",
     ),
     "a refused calibration that counts": Bug(
-        "detector/detector",
+        "detector/state",
         "score = score.copy()",
         "pass",
         "promises",
@@ -294,8 +294,8 @@ BUGS = {
         "scores/pseudo", "images[np.roll(order, 1)]", "images[order]", "scores", "pseudo"
     ),
     "training images that nobody uses": Bug(
-        "detector/detector",
-        "(held_out,) if seen is None else (seen, held_out)",
+        "detector/state",
+        "(held_out,) if trained_on is None else (trained_on, held_out)",
         "(held_out,)",
         "detector",
         "training_images",
@@ -329,6 +329,34 @@ BUGS = {
     ),
     "shares of the row alone": Bug(
         "scores/distances", "by_row + by_residual", "by_row", "scores", "joint"
+    ),
+    # the detector's data
+    "columns by position": Bug(
+        "frames", "names == tuple(columns)", "len(names) == len(columns)", "fit", "names_and_index"
+    ),
+    "an array in the place of named columns": Bug(
+        "detector/inputs",
+        "if self.names is not None and len(form.data_shape) == 1",
+        "if False and len(form.data_shape) == 1",
+        "fit",
+        "no_names",
+    ),
+    "the score of the first model alone": Bug(
+        "detector/state",
+        "np.exp(np.log(scores + LEAST).mean(axis=1))",
+        "scores[:, 0]",
+        "fit",
+        "geometric_mean",
+    ),
+    "a point that is judged by the next window": Bug(
+        "detector/detector",
+        "np.concatenate([np.full(missing, nothing[name]), values])",
+        "np.concatenate([values, np.full(missing, nothing[name])])",
+        "fit",
+        "window_that_ends",
+    ),
+    "digits that float32 rounds away": Bug(
+        "detector/inputs", "if len(fine):", "if False:", "fit", "not_for"
     ),
     # the detector's file
     "a checksum without the models": Bug(
