@@ -224,7 +224,7 @@ SCORES: Cases = {
 
 def labelled(**changes) -> Labelled:
     return Labelled(
-        **{"images": it().x, "is_anomaly": np.zeros(40, bool), "classes": it().y, **changes}
+        **{"items": it().x, "is_anomaly": np.zeros(40, bool), "classes": it().y, **changes}
     )
 
 
