@@ -193,6 +193,19 @@ NO_IMAGES = {
     "no pixels": (np.ones((3, 0, 8)), "empty"),
     "a dict": ({"x": pictures()}, "dtype object"),
     "a set": (set(), "dtype object"),
+    "levels of int64": (
+        np.array([[[[0]], [[255]]]]),
+        "int64 with values in 0..255; expected uint8",
+    ),
+    "uint32": (np.zeros((2, 3, 5), "uint32"), "uint32 with values in 0..0; expected uint8"),
+    "text": (pictures().astype(str), "dtype <U"),
+    "a masked one": ([masked(np.ones((3, 4)))], "masked; expected a plain array, such as x.filled"),
+    "a little above 1": (np.full((2, 3, 5), 1 + 5e-7), "1.0000005; expected 0..1"),
+    "minus infinity": (nan(-INF), "NaN or infinite"),
+    **{
+        f"{channels} channels or columns": (np.zeros((9, 8, channels)), "x[None] for one")
+        for channels in (1, 3, 4)
+    },
 }
 NO_PATHS = {
     "None": (lambda it: None, "paths is None; expected a list"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -195,25 +194,6 @@ def test_divide_keeps_its_word(seed):
 # Files
 
 
-MODES = {"1": 1, "L": 9, "LA": (9, 255), "P": 9, "RGB": (9, 20, 30), "RGBA": (9, 20, 30, 255)}
-
-
-@pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("mode", [*MODES, "I;16"])
-def test_pictures_of_every_mode(tmp_path, mode, channels):
-    for i in range(8):
-        picture = Image.new("L" if mode == "P" else mode, (4, 6), MODES.get(mode, 2313))
-        picture.convert(mode).save(tmp_path / f"{i}.png")
-    split = data.split(tmp_path, channels=channels)
-    assert split.train.shape == (3, 6, 4, channels) and split.train.dtype == np.float32
-    expected = {"1": [255], "L": [9], "LA": [9], "P": [9], "I;16": [9]}.get(mode, [9, 20, 30])
-    if channels == 1 and len(expected) == 3:
-        expected = [18]  # 0.299 * 9 + 0.587 * 20 + 0.114 * 30, as a level
-    np.testing.assert_allclose(
-        split.train * 255, np.broadcast_to(expected, split.train.shape), rtol=1e-6
-    )
-
-
 def test_sizes_that_differ_are_brought_to_one(tmp_path):
     for i in range(10):
         save(tmp_path / f"{i}.png", 10 * i, (6 + i, 4, 3))
@@ -260,116 +240,57 @@ def test_from_a_folder_to_a_detector(labelled):
 # What does not belong
 
 
-def no_text(folder: Path) -> Path:
-    path = folder / "normal" / "zzz.png"
-    path.write_text("no picture")
+def link(path: Path, target: Path) -> Path:
+    path.symlink_to(target)
     return path
 
 
-def no_bytes(folder: Path) -> Path:
-    path = folder / "normal" / "zzz.png"
-    path.write_bytes(b"")
-    return path
-
-
-def cut_off(folder: Path) -> Path:
-    path = folder / "stain" / "080.png"
+def cut_off(path: Path) -> Path:
     path.write_bytes(path.read_bytes()[:-40])
     return path
 
 
-def animated(folder: Path) -> Path:
-    frames = [Image.new("RGB", (4, 6), (level, 0, 0)) for level in (0, 99, 200)]
-    frames[0].save(folder / "normal" / "zzz.png", save_all=True, append_images=frames[1:])
-    return folder / "normal" / "zzz.png"
-
-
-def another_size(folder: Path) -> Path:
-    return save(folder / "normal" / "zzz.png", 0, (7, 4, 3))
-
-
-def half_clear(folder: Path) -> Path:
-    Image.new("RGBA", (4, 6), (0, 0, 0, 9)).save(folder / "normal" / "zzz.png")
-    return folder / "normal" / "zzz.png"
-
-
-def another_kind(folder: Path) -> Path:
-    path = folder / "normal" / "zzz.tif"
-    Image.new("L", (4, 6)).save(path)
-    return path
-
-
-def broken_link(folder: Path) -> Path:
-    path = folder / "normal" / "zzz.png"
-    path.symlink_to(folder / "gone.png")
-    return path
-
-
-def loop(folder: Path) -> Path:
-    path = folder / "normal" / "zzz.png"
-    path.symlink_to(path)
-    return path
-
-
-def loop_of_folders(folder: Path) -> Path:
-    path = folder / "normal" / "zzz"
-    path.symlink_to(folder)
-    return path
-
-
-def linked_twice(folder: Path) -> Path:
-    path = folder / "stain" / "zzz.png"
-    path.symlink_to(folder / "normal" / "000.png")
-    return path
-
-
-def sub_folder(folder: Path) -> Path:
-    return save(folder / "normal" / "deeper" / "a.png").parent
-
-
-def unknown_folder(folder: Path) -> Path:
-    return save(folder / "dents" / "a.png").parent
-
-
-def unlabelled(folder: Path) -> Path:
-    return save(folder / "a.png")
-
-
+# By what is wrong: how a folder is spoilt, which path is named, and how; files: test_read_images.py
 WRONG = {
-    no_text: "cannot be read",
-    no_bytes: "cannot be read",
-    cut_off: "cannot be read",
-    animated: "3 frames; expected one picture",
-    another_size: "7 pixels high and 4 wide; expected 6 high and 4 wide",
-    half_clear: "transparent pixels; expected none: pass background=",
-    another_kind: "not a picture by its name; expected only files ('.png', '.jpg', '.jpeg')",
-    broken_link: "cannot be read",
-    loop: "cannot be read",
-    loop_of_folders: "is a folder; expected only files",
-    linked_twice: "same file as",
-    sub_folder: "is a folder; expected only files",
-    unknown_folder: "without a known label; expected one of ('normal', 'good', 'scratch', 'stain')",
-    unlabelled: "is not in a folder with a label; expected it in one",
+    "cut off": (lambda f: cut_off(f / "stain" / "080.png"), "cannot be read"),
+    "another size": (
+        lambda f: save(f / "normal" / "zzz.png", 0, (7, 4, 3)),
+        "7 pixels high and 4 wide; expected 6 high and 4 wide",
+    ),
+    "another kind": (
+        lambda f: (f / "normal" / "000.png").rename(f / "normal" / "zzz.tif"),
+        "not a picture by its name; expected only files ('.png', '.jpg', '.jpeg')",
+    ),
+    "broken link": (lambda f: link(f / "normal" / "zzz.png", f / "gone.png"), "cannot be read"),
+    "loop": (lambda f: link(f / "normal" / "z.png", f / "normal" / "z.png"), "cannot be read"),
+    "loop of folders": (
+        lambda f: link(f / "normal" / "zzz", f),
+        "is a folder; expected only files",
+    ),
+    "linked twice": (
+        lambda f: link(f / "stain" / "zzz.png", f / "normal" / "000.png"),
+        "same file as",
+    ),
+    "a sub-folder": (
+        lambda f: save(f / "normal" / "deeper" / "a.png").parent,
+        "is a folder; expected only files",
+    ),
+    "unknown folder": (
+        lambda f: save(f / "dents" / "a.png").parent,
+        "without a known label; expected one of ('normal', 'good', 'scratch', 'stain')",
+    ),
+    "unlabelled": (
+        lambda f: save(f / "a.png"),
+        "is not in a folder with a label; expected it in one",
+    ),
 }
 
 
-@pytest.mark.parametrize(("spoil", "told"), WRONG.items(), ids=[s.__name__ for s in WRONG])
-def test_what_is_wrong_is_named(labelled, complains, spoil: Callable, told: str):
+@pytest.mark.parametrize("name", WRONG)
+def test_what_is_wrong_is_named(labelled, complains, name):
+    spoil, message = WRONG[name]
     path = spoil(labelled)
-    complains(lambda: data.split(labelled, anomaly=KINDS), path, told)
-
-
-def test_a_file_that_may_not_be_read(labelled, complains, monkeypatch):
-    path, opened = labelled / "stain" / "082.png", Image.open
-
-    def refuse(name, *args, **kwargs):  # whoever runs this may read everything
-        if name == path:
-            raise PermissionError(13, "Permission denied", str(name))
-        return opened(name, *args, **kwargs)
-
-    monkeypatch.setattr(Image, "open", refuse)
-    words = [path, "Permission denied", "expected a PNG or JPEG"]
-    complains(lambda: data.split(labelled, anomaly=KINDS), *words)
+    complains(lambda: data.split(labelled, anomaly=KINDS), path, message)
 
 
 def test_a_folder_that_may_not_be_read(labelled, complains, monkeypatch):

@@ -275,37 +275,24 @@ def test_the_first_file_of_another_size_is_named(save, complains):
     complains(lambda: data.read_images(paths), *words)
 
 
-def _missing(path):
-    path.unlink()
+SPOILT = {
+    "missing": lambda path: path.unlink(),
+    "a folder": lambda path: (path.unlink(), path.mkdir()),
+    "empty": lambda path: path.write_bytes(b""),
+    "text": lambda path: path.write_text("no picture"),
+    "cut off": lambda path: path.write_bytes(path.read_bytes()[:-40]),
+    "another kind": lambda path: GREY.save(path, "GIF"),
+}
 
 
-def _folder(path):
-    path.unlink()
-    path.mkdir()
-
-
-def _empty(path):
-    path.write_bytes(b"")
-
-
-def _text(path):
-    path.write_text("no picture")
-
-
-def _cut_off(path):
-    path.write_bytes(path.read_bytes()[:-40])
-
-
-def _gif(path):
-    GREY.save(path, "GIF")
-
-
-@pytest.mark.parametrize("spoil", [_missing, _folder, _empty, _text, _cut_off, _gif])
+@pytest.mark.parametrize("spoilt", SPOILT)
 @pytest.mark.parametrize("name", ["b.png", "b.jpg"])
-def test_what_is_no_whole_picture_is_named(save, complains, name, spoil):
+@pytest.mark.parametrize("channels", [None, 3])
+def test_what_is_no_whole_picture_is_named(save, complains, name, spoilt, channels):
     paths = save(COLOUR), save(COLOUR, name)
-    spoil(paths[1])
-    complains(lambda: data.read_images(paths), paths[1], "cannot be read", "expected a PNG or JPEG")
+    SPOILT[spoilt](paths[1])
+    words = paths[1], "cannot be read", "expected a PNG or JPEG"
+    complains(lambda: data.read_images(paths, channels), *words)
 
 
 def test_an_animated_png_is_refused(save, complains):

@@ -41,8 +41,8 @@ TAKES = {  # what each kind of source takes beside shares and a seed
 def split(
     source,
     *,
-    normal=None,
-    anomaly=None,
+    normal: int | str | Sequence[int | str] | None = None,
+    anomaly: int | str | Sequence[int | str] | dict | np.ndarray | None = None,
     group: str | Callable[[Path], Hashable] | None = None,
     time: str | None = None,
     drop: Sequence[str] = (),
@@ -143,7 +143,7 @@ def _kind_of(source, window: int | None) -> str:
         return "a table" if window is None else "a series"
     if path is None:
         raise ValueError(f"source is a {type(source).__name__}; expected {FORMS}")
-    if str(source) in NAMES or path.suffix == ".npz":
+    if source in NAMES or path.suffix == ".npz":
         return "a data set"
     if str(source) and path.is_dir():
         return "a folder"
@@ -161,11 +161,12 @@ def split_data_set(
     x, y, x_test, y_test = load(source)
     normal, anomaly = sides_of(normal, anomaly, y, y_test)
     drawn, tested = (np.flatnonzero(np.isin(c, normal + anomaly)) for c in (y, y_test))
-    classes, is_anomaly = y[drawn], np.isin(y[drawn], anomaly)
+    is_anomaly = np.isin(y, anomaly)
     shares = {part: share for part, share in shares.items() if part != "test"}
-    parts = divide(is_anomaly, classes, shares, seed)
+    parts = divide(is_anomaly[drawn], y[drawn], shares, seed)
+    parts = {part: drawn[index] for part, index in parts.items()}
     test = Labelled(x_test[tested], np.isin(y_test[tested], anomaly), y_test[tested])
-    return assemble(x[drawn], is_anomaly, classes, parts, test)
+    return assemble(x, is_anomaly, y, parts, test)
 
 
 # Folders and arrays
@@ -179,7 +180,7 @@ def split_folder(
     reading: dict[str, object],
     shares: Mapping[str, float],
     seed: int,
-    divide=divide,
+    divide=divide,  # `old.py` has others
 ) -> Split:
     """`split` of a folder; `reading` has the arguments of `read_images`."""
     listing = list_folder(source, normal, anomaly)
@@ -244,7 +245,7 @@ def split_table(
     drop: Sequence[str],
     shares: Mapping[str, float],
     seed: int,
-    divide=divide,
+    divide=divide,  # `old.py` has others
 ) -> Split:
     """`split` of rows with names."""
     if group is not None and time is not None:
