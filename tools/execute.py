@@ -123,12 +123,6 @@ def record_run_time(notebook: NotebookNode, seconds: float) -> None:
             cell.source = RUN_TIME.sub(rf"\g<1>{stated}\g<2>", cell.source)
 
 
-def versions() -> dict[str, str]:
-    """Of Python and of the packages that the outputs come from, for the status page."""
-    packages = {name: importlib.metadata.version(name) for name in PACKAGES}
-    return {"python": platform.python_version()} | packages
-
-
 def execute(path: Path, fresh: bool) -> None:
     """Run one chapter and write it back."""
     old = read(path)
@@ -143,7 +137,8 @@ def execute(path: Path, fresh: bool) -> None:
     same_code = old.metadata.get("executed") == code
     changed = keep_old_outputs(new, old) if same_code and not fresh else len(code_cells(new))
     new.metadata["executed"] = code
-    new.metadata["versions"] = versions()
+    packages = {name: importlib.metadata.version(name) for name in PACKAGES}
+    new.metadata["versions"] = {"python": platform.python_version()} | packages
     attach_result(new)
     record_run_time(new, seconds)
     text = nbformat.writes(new, indent=1) + "\n"

@@ -119,11 +119,11 @@ def main(folder: str = "") -> str:
         result |= {"command": before["command"], "pages": dict(sorted((kept | pages).items()))}
     RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     low = [
-        f"{name}, {mode}: {category} {by_mode[mode][category]}"
+        f"{name}, {mode}: {category} {figures[category]}"
         for name, by_mode in pages.items()
-        for mode in MODES
+        for mode, figures in by_mode.items()
         for category in CATEGORIES
-        if by_mode[mode][category] < GOAL
+        if figures[category] < GOAL
     ]
     return "\n".join(["Below the goal:", *low]) if low else ""
 

@@ -95,6 +95,7 @@ def link_words(
 
 
 def unlinked(node: nodes.Node) -> bool:
+    """Whether it stands inside of a link, or of anything else that gets none."""
     above = node.parent
     return above is not None and (isinstance(above, UNLINKED) or unlinked(above))
 
