@@ -40,7 +40,7 @@ execute: .venv/.installed ## run chapters anew: all, or CHAPTER=04; FRESH=1 redr
 	@$(PY) tools/execute.py $(if $(FRESH),--fresh) $(CHAPTER)
 
 cover: .venv/.installed ## draw the pictures of the README, the landing page and link previews anew
-	@$(PY) tools/make_cover.py && $(PY) tools/make_social.py
+	@$(PY) tools/cover.py
 
 lighthouse: book ## measure the pages with Lighthouse, which takes node and Chromium; FOLDER=chapters/
 	@$(PY) tools/lighthouse.py $(FOLDER)
@@ -66,7 +66,7 @@ test-alone: .venv/.installed ## Colab's way: each notebook alone, vae_lib from i
 	@$(PY) tools/run_alone.py
 
 test-colab: | need-python ## the same with the versions that Colab has today, which it looks up
-	@"$(PYTHON)" tools/run_colab.py $(CHAPTER)
+	@"$(PYTHON)" tools/run_alone.py --colab $(CHAPTER)
 
 test-threads: .venv/.installed ## the chapters with one thread, then with two
 	@for n in 1 2; do echo "Threads: $$n"; \
@@ -114,7 +114,7 @@ lock: .work/uv/bin/uv ## pin again what pyproject.toml asks for; UPGRADE=1 takes
 	@$(COMPILE) --group oldest -o requirements-oldest.txt
 
 audit: .work/audit/bin/pip-audit ## known vulnerabilities of the packages that the locks name
-	@.work/audit/bin/python tools/audit.py
+	@.work/audit/bin/python tools/weekly.py audit
 
 clean: ## remove what was built, but not the environments
 	rm -rf _build .work build dist vae_lib.egg-info .hypothesis

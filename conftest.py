@@ -1,3 +1,3 @@
 """Plugins of every test run in this clone."""
 
-pytest_plugins = ["nbval_tolerance", "plain_count"]
+pytest_plugins = ["book_pytest"]

@@ -5,12 +5,12 @@ nothing but the standard library. Whatever goes wrong ends in one sentence.
 """
 
 import contextlib
+import fcntl
 import importlib.util
 import re
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 OLDEST, NEWEST = (3, 10), (3, 13)
@@ -21,33 +21,18 @@ NO_NETWORK = re.compile(
 )
 
 
-def lock_at_once(file) -> None:
-    """Lock an open file until it is closed; an OSError if another process has locked it."""
-    if sys.platform == "win32":
-        import msvcrt
-
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-    else:
-        import fcntl
-
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
 @contextlib.contextmanager
 def alone(folder: Path):
     """Keep every other make from the folder; give whether one was there first and is now done."""
     LOG.parent.mkdir(exist_ok=True)
-    waited = False
     with LOG.with_name(folder.name + ".lock").open("w") as file:
-        while True:
-            try:
-                lock_at_once(file)
-                break
-            except (BlockingIOError, PermissionError):
-                if not waited:
-                    print(f"Another make is at work on {folder}: waiting for it.", flush=True)
-                waited = True
-                time.sleep(0.2)
+        waited = False
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"Another make is at work on {folder}: waiting for it.", flush=True)
+            fcntl.flock(file, fcntl.LOCK_EX)
+            waited = True
         yield waited
 
 
@@ -85,10 +70,8 @@ def pip(python: Path, *arguments: str) -> str:
     words = LOG.read_text(encoding="utf-8", errors="replace")
     if NO_NETWORK.search(words):
         return f"No Python package registry could be reached: is there a network? (Log: {LOG})"
-    errors = re.findall("^ERROR: (.*)", words, flags=re.MULTILINE)
-    return (
-        f"pip could not install {arguments[-1]}: {(errors or ['no reason given'])[-1]} (Log: {LOG})"
-    )
+    reason = (re.findall("^ERROR: (.*)", words, flags=re.MULTILINE) or ["no reason given"])[-1]
+    return f"pip could not install {arguments[-1]}: {reason} (Log: {LOG})"
 
 
 def make(folder: Path, lock: Path) -> str:
@@ -106,12 +89,11 @@ def make(folder: Path, lock: Path) -> str:
             return f"No virtual environment could be made in {folder}: {error}."
 
     print(f"Installing {lock} into {folder}: minutes and 3 GB the first time.", flush=True)
-    python = folder / ("Scripts" if sys.platform == "win32" else "bin") / "python"
+    python = folder / "bin" / "python"
     problem = pip(python, "--require-hashes", "-r", str(lock))
     # vae_lib itself, from this clone: no network, and edits take effect at once.
-    problem = problem or pip(
-        python, "--no-deps", "--no-build-isolation", "--no-index", "--editable", "."
-    )
+    offline = ("--no-deps", "--no-build-isolation", "--no-index")
+    problem = problem or pip(python, *offline, "--editable", ".")
     if not problem:
         stamp.write_text(str(folder.resolve()), encoding="utf-8")
     return problem
@@ -133,5 +115,5 @@ if __name__ == "__main__":
     try:
         sentence = main(sys.argv[1:])
     except KeyboardInterrupt:
-        sentence = "Stopped: the environment is half made, and the next make mends it."
+        sentence = "Stopped: the environment is half made, and the next make completes it."
     sys.exit(sentence or 0)

@@ -46,8 +46,7 @@ def plain_signs(
         lines[number] = re.sub(r"(?<![\\*])\*(\w+)\b(?!\*)", r"\*\1", line)
 
 
-def setup(app: Sphinx) -> dict[str, bool]:
+def setup(app: Sphinx) -> None:
     app.connect("config-inited", lambda _, config: setattr(config, "linkcode_resolve", source))
     app.connect("autodoc-process-docstring", plain_signs, priority=400)  # before napoleon
     app.connect("autodoc-skip-member", skip_field)
-    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -6,16 +6,17 @@ CITATION.cff repeat it, since their readers do not read pyproject.toml.
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from pathlib import Path
 
 from notebook_files import ROOT, write_text
-from sources import project_files
 
 NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9_-])?"
 SUFFIXES = {".ipynb", ".md", ".yml", ".toml", ".cff", ".py", ".html"}
 OTHERS = {"tests", "tools"}  # they name other repositories
+MADE = {"_build", "build", "dist", "__pycache__", "vae_lib.egg-info"}
 
 
 def declared(root: Path = ROOT) -> str:
@@ -34,6 +35,16 @@ def parse(url: str) -> str:
     if not match:
         raise ValueError(f"URL must look like https://github.com/me/my-book, not '{url}'.")
     return match[1]
+
+
+def project_files(root: Path, but: set[str]) -> list[Path]:
+    """The project's own files: none that is made, no hidden folder but .github, no folder `but`."""
+    paths = []
+    for folder, folders, files in os.walk(root):
+        kept = [f for f in folders if f not in MADE | but]
+        folders[:] = [f for f in kept if f[0] != "." or f == ".github"]
+        paths += [Path(folder, file) for file in files]
+    return sorted(paths)
 
 
 def text_files(root: Path) -> list[Path]:
@@ -56,14 +67,9 @@ def set_repository(url: str, root: Path = ROOT) -> list[Path]:
     return changed
 
 
-def main(url: str) -> str:
-    try:
-        changed = set_repository(url)
-    except ValueError as error:
-        return str(error)
-    print(f"{url}: {len(changed)} files changed")
-    return ""
-
-
 if __name__ == "__main__":
-    sys.exit(main(" ".join(sys.argv[1:])) or 0)
+    url = " ".join(sys.argv[1:])
+    try:
+        print(f"{url}: {len(set_repository(url))} files changed")
+    except ValueError as error:
+        sys.exit(str(error))

@@ -8,13 +8,12 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from nbformat import NotebookNode
 
+from notebook_compare import numbers, texts
 from notebook_files import LANGUAGE, code_cells, fingerprint, tags
-from output_texts import output_text
-from printed_numbers import numbers
 
 LONGEST_CELL = 25  # lines
 LONGEST_RUN = 90  # seconds
@@ -40,6 +39,11 @@ def prose(notebook: NotebookNode) -> list[str]:
 
 def pictures(cell: NotebookNode) -> list[NotebookNode]:
     return [out for out in cell.outputs if "image/png" in out.get("data", {})]
+
+
+def output_text(output: Mapping) -> str:
+    """All that an output says in words and numbers, without the pictures."""
+    return "\n".join(texts(output).values())
 
 
 def executed_in_order(notebook: NotebookNode) -> Iterator[str]:

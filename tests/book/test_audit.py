@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from audit import FILES, main
 from notebook_files import ROOT
+from weekly import FILES, audit
 
 SOUND = "echo 'No known vulnerabilities found' >&2"
 VULNERABLE = """\
@@ -52,7 +52,7 @@ def test_every_file_of_pins_is_read(pip_audit, tmp_path: Path) -> None:
         for path in folder.glob("requirements*.txt")
     }
     assert set(FILES) == pinned
-    assert main(pip_audit(SOUND)) == 0
+    assert audit(pip_audit(SOUND)) == 0
     calls = (tmp_path / "calls").read_text().splitlines()
     assert [call.split()[-1] for call in calls] == list(FILES)
     assert all("--strict" in call for call in calls)
@@ -68,7 +68,7 @@ def test_hashes_are_asked_for_where_there_are_some(name: str) -> None:
 
 
 def test_a_vulnerability_is_shown_and_the_other_files_are_read_too(pip_audit, capsys) -> None:
-    sentence = main(pip_audit(SOUND, oldest=VULNERABLE))
+    sentence = audit(pip_audit(SOUND, oldest=VULNERABLE))
     assert sentence == "Vulnerable, or not to be checked: requirements-oldest.txt."
     shown = capsys.readouterr().out
     assert "keras 3.10.0 CVE-2025-1" in shown
@@ -76,16 +76,16 @@ def test_a_vulnerability_is_shown_and_the_other_files_are_read_too(pip_audit, ca
 
 
 def test_a_package_that_cannot_be_checked_is_a_failure(pip_audit, capsys) -> None:
-    assert main(pip_audit(NOT_LISTED)).endswith(f"{', '.join(FILES)}.")
+    assert audit(pip_audit(NOT_LISTED)).endswith(f"{', '.join(FILES)}.")
     assert "absl-py" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("words", [TRACEBACK, SERVER_ERROR, TIMEOUT])
 def test_a_service_out_of_reach_is_one_line(pip_audit, capsys, words: str) -> None:
-    assert main(pip_audit(words)) == f"{UNREACHED}nothing was checked."
+    assert audit(pip_audit(words)) == f"{UNREACHED}nothing was checked."
     assert capsys.readouterr().out == ""
 
 
 def test_a_service_that_goes_away_half_way(pip_audit) -> None:
-    sentence = main(pip_audit(SOUND, oldest=TRACEBACK))
+    sentence = audit(pip_audit(SOUND, oldest=TRACEBACK))
     assert sentence == f"{UNREACHED}nothing after requirements.txt was checked."

@@ -13,8 +13,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from notebook_compare import differences
-from printed_numbers import Tolerance, numbers, tolerance_of
+from notebook_compare import Tolerance, differences, numbers, tolerance_of
 
 ROOT = Path(__file__).resolve().parents[2]
 

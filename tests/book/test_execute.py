@@ -15,8 +15,8 @@ from nbconvert.exporters import ScriptExporter
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+from execute import record_run_time
 from notebook_files import ROOT, read
-from stable_notebook import record_run_time
 
 NOISE = "import os, sys\nnoise = int.from_bytes(os.urandom(4), 'big') / 2**32"
 PRINT = "print(f'{1 + SIZE * noise:.9f}')\nsys.stdout.flush()\nprint('done')"

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from notebook_files import ROOT
-from report_failures import CHECKS, failed
+from weekly import CHECKS, failed
 
 # Keeps the issues in a file, and does what the true one does with these arguments. Its first line
 # cannot name an interpreter in a folder with a space.
@@ -60,7 +60,7 @@ class Repository:
             "GITHUB_REPOSITORY": "ada/anomalies",
             "GITHUB_RUN_ID": str(number),
         }
-        command = [sys.executable, ROOT / "tools" / "report_failures.py"]
+        command = [sys.executable, ROOT / "tools" / "weekly.py", "report"]
         return subprocess.run(command, env=environment, text=True, capture_output=True)
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-import run_colab
-from run_colab import constraints, main, python_version
+import run_alone
+from run_alone import constraints, main, python_version
 
 OS_INFO = "# generated\nUbuntu 22.04.5 LTS\nPython 3.12.12\nR version 4.5.2\n"
 FREEZE = """\
@@ -25,9 +25,11 @@ torch==2.9.0+cpu
 
 
 @pytest.fixture
-def lists(tmp_path: Path) -> Path:
+def lists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder in place of Google's."""
     (tmp_path / "os-info.txt").write_text(OS_INFO, encoding="utf-8")
     (tmp_path / "pip-freeze.txt").write_text(FREEZE, encoding="utf-8")
+    monkeypatch.setattr(run_alone, "LISTS", tmp_path.as_uri())
     return tmp_path
 
 
@@ -55,13 +57,13 @@ def test_the_version_of_python() -> None:
 def test_it_prints_the_version_that_the_workflow_asks_for(
     lists: Path, capsys: pytest.CaptureFixture
 ) -> None:
-    assert main(["--python", "--lists", str(lists)]) == 0
+    assert main(["--python"]) == 0
     assert capsys.readouterr().out == "3.12\n"
 
 
 def test_another_python_is_refused(lists: Path) -> None:
     (lists / "os-info.txt").write_text("Python 3.99.1\n", encoding="utf-8")
-    sentence = main(["--lists", str(lists)])
+    sentence = main(["--colab"])
     assert sentence.startswith(f"Colab has Python 3.99, and {sys.executable} is 3.")
     assert "make test-colab PYTHON=/path/to/python3.99" in sentence
 
@@ -70,8 +72,8 @@ def test_another_python_is_refused(lists: Path) -> None:
 def test_a_list_that_cannot_be_read_is_one_sentence(
     lists: Path, missing: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_colab, "install", lambda *_: pytest.fail("there is nothing to install"))
+    monkeypatch.setattr(run_alone, "install", lambda *_: pytest.fail("there is nothing to install"))
     (lists / "os-info.txt").write_text(f"Python {sys.version}\n", encoding="utf-8")
     (lists / missing).unlink()
-    sentence = main(["--lists", str(lists)])
+    sentence = main(["--colab"])
     assert sentence.startswith("Colab's versions: ") and missing in sentence

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-import status_page
-from locked_version import locked
+import page_sources
 from notebook_files import PACKAGES, ROOT, find, read
 
 LOCK = """\
@@ -30,11 +29,11 @@ numpy==2.5.5 ; python_full_version >= '3.13' \\
 def test_a_version_is_that_of_the_python(tmp_path, name, python, version):
     path = tmp_path / "lock.txt"
     path.write_text(LOCK)
-    assert locked(path, name, python) == version
+    assert page_sources.locked(path, name, python) == version
 
 
 def test_the_versions_are_those_that_the_chapters_were_executed_with():
-    lines = status_page.versions(ROOT).splitlines()
+    lines = page_sources.versions(ROOT).splitlines()
     for path in find([]):
         noted = read(path).metadata["versions"]
         for name in PACKAGES:

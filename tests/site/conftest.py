@@ -9,18 +9,14 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Error, Page, Playwright, sync_playwright
 
-from set_repository import declared
+from lighthouse import PROGRAMS, serve
 
-PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -30,7 +26,6 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-PREFIX = f"/{declared().partition('/')[2]}"  # as on GitHub Pages, which serves a project there
 
 
 def start(playwright: Playwright) -> Browser:
@@ -58,36 +53,10 @@ def browser() -> Iterator[Browser]:
         chromium.close()
 
 
-class Handler(SimpleHTTPRequestHandler):
-    """Serves the site below PREFIX, and its 404.html for what is not there, as GitHub does."""
-
-    def translate_path(self, path: str) -> str:
-        inside = path.removeprefix(PREFIX) if path.startswith(f"{PREFIX}/") else "/no/such/file"
-        return super().translate_path(inside)
-
-    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        page = Path(self.directory) / "404.html"
-        if code != 404 or not page.exists():
-            return super().send_error(code, message, explain)
-        content = page.read_bytes()
-        self.send_response(404)
-        self.send_header("Content-Type", "text/html")
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-        return None
-
-    def log_message(self, *args: object) -> None:
-        """Say nothing."""
-
-
 @pytest.fixture(scope="session")
-def address(site: Path) -> Iterator[str]:
+def address(site: Path) -> str:
     """Where the site is served: `f"{address}/index.html"`."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(site)))
-    Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}{PREFIX}"
-    server.shutdown()
+    return serve(site)
 
 
 @pytest.fixture

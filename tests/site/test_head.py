@@ -9,9 +9,9 @@ import pytest
 from bs4 import BeautifulSoup
 from pages import CHAPTERS, PAGES, listed
 
-from descriptions import cards
 from notebook_files import ROOT
 from set_repository import declared
+from site_heads import cards
 
 
 def head(site: Path, name: str) -> BeautifulSoup:

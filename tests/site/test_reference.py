@@ -11,11 +11,11 @@ import pytest
 from bs4 import BeautifulSoup
 from docutils import nodes
 
-from citation_links import CITATION, WORK
+from mathematics import TAG
 from notebook_files import ROOT, find, read
+from text_links import CITATION, WORK
 
 CITED = re.compile(r"[Ee]quation \((\d+)\.(\d+)\)")
-TAG = re.compile(r"\\tag\{(\d+)\.(\d+)\}")
 
 
 def citations() -> list[tuple[str, str, str]]:

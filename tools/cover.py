@@ -1,7 +1,7 @@
-"""Draw `_static/cover.png`, the picture of the README and the landing page: `make cover`.
+"""Draw the picture of the README and the landing page, and that of link previews: `make cover`.
 
-A VAE that has only ever seen threes rebuilds four threes and four strangers; the squared error
-shows what it could not explain.
+`_static/cover.png`: a VAE that has only ever seen threes rebuilds four threes and four strangers;
+the squared error shows what it could not explain. `_static/social.png` is a title around it.
 """
 
 from __future__ import annotations
@@ -9,9 +9,12 @@ from __future__ import annotations
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
+from PIL import Image
 
 from notebook_files import ROOT
 from vae_lib import VAE, data, plots
+
+COVER, SOCIAL = ROOT / "_static" / "cover.png", ROOT / "_static" / "social.png"
 
 keras.utils.set_random_seed(0)
 plots.use_style()
@@ -42,4 +45,15 @@ for row, (name, pictures, cmap) in zip(axes, rows, strict=True):
     row[0].set_ylabel(name, fontsize=12)
 axes[0, 0].set_title("normal", color=plots.NORMAL)
 axes[0, 4].set_title("anomalous", color=plots.ANOMALY)
-fig.savefig(ROOT / "_static" / "cover.png", dpi=120)
+fig.savefig(COVER, dpi=120)
+
+plt.rcdefaults()
+fig = plt.figure(figsize=(12, 6.3), dpi=100, facecolor="white")  # 1200 x 630, as previews want
+fig.text(0.5, 0.9, "Anomaly Detection", ha="center", va="center", size=40, weight="bold")
+fig.text(0.5, 0.8, "with Variational Autoencoders", ha="center", va="center", size=30)
+cover = fig.add_axes((0.05, 0.02, 0.9, 0.72))
+cover.imshow(plt.imread(COVER), interpolation="lanczos")
+cover.axis("off")
+fig.savefig(SOCIAL)
+with Image.open(SOCIAL) as picture:
+    picture.convert("RGB").quantize(96).save(SOCIAL, optimize=True)

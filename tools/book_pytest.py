@@ -1,14 +1,16 @@
-"""pytest plugin: what nbval lacks for this book.
+"""pytest plugin: what nbval and pytest lack for this book.
 
 - Numbers are compared with a tolerance (`notebook_compare.py`).
 - A cell that was never run fails; nbval would pass it.
 - The Python code in the exercises' solutions runs too, in the chapter's kernel after its last cell.
+- The last line of a run is a plain count, `N passed, N failed`.
 
 `conftest.py` loads it, so it holds for `make test` and for `pytest chapters/01_anomalies.ipynb`.
 """
 
 from __future__ import annotations
 
+import atexit
 import os
 import re
 from collections import defaultdict
@@ -18,9 +20,7 @@ import pytest
 from nbformat.v4 import new_code_cell
 from nbval.plugin import IPyNbCell, IPyNbFile
 
-from notebook_compare import differences
-from output_texts import without_stderr
-from printed_numbers import tolerance_of
+from notebook_compare import differences, tolerance_of, without_stderr
 
 # TensorFlow's greetings on stderr differ between machines and would fail every first cell.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -28,7 +28,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 SOLUTION = re.compile(r"<details>.*?</details>", re.DOTALL)
 PYTHON = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
-keep_history = {"store_history": True}
+KEEP_HISTORY = {"store_history": True}
+COUNTS = pytest.StashKey[str]()
 collect_cells, start_kernel = IPyNbFile.collect, IPyNbFile.setup
 
 
@@ -65,7 +66,7 @@ def setup(self: IPyNbFile) -> None:
         start_kernel(self)
     # nbval keeps no history, and without it IPython shows what a `;` at the end of a cell hides.
     execute = self.kernel.kc.execute
-    self.kernel.kc.execute = lambda *given, **named: execute(*given, **named | keep_history)
+    self.kernel.kc.execute = lambda *given, **named: execute(*given, **named | KEEP_HISTORY)
 
 
 def pytest_configure() -> None:
@@ -78,3 +79,19 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     never_run = isinstance(item, IPyNbCell) and item.cell.execution_count is None
     if never_run and item.cell.source.strip() and not item.name.startswith("Solution"):
         item.raise_cell_error("This cell was never run: run make execute")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    stats = {name: len(reports) for name, reports in terminalreporter.stats.items()}
+    failed = stats.get("failed", 0) + stats.get("error", 0)
+    line = f"{stats.get('passed', 0)} passed, {failed} failed"
+    line += f", {stats['skipped']} skipped" if stats.get("skipped") else ""
+    terminalreporter.config.stash[COUNTS] = line
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if line := config.stash.get(COUNTS, None):
+        # At exit, since pytest then still hands on what it captured while loading conftest.py.
+        atexit.register(print, line, flush=True)
