@@ -90,8 +90,8 @@ benchmark: .venv-benchmark/.installed ## hours: all that chapters 9 and 16 read,
 	@for name in glyphs pictures keel "small_detection $(KEPT)"; do $(BENCHMARK) $$name || exit 1; done
 	@for data in $(STROKES) $(OTHERS) "$(DATA)"; do \
 	$(BENCHMARK) one_class --data "$$data" --threads 1 $(KEPT) || exit 1; done
-	@for data in $(STROKES) $(OTHERS); do \
-	$(BENCHMARK) peers $(RIVALS) --data $$data --threads 1 $(KEPT) || exit 1; done
+	@for data in $(STROKES) $(OTHERS); do for name in pca "peers $(RIVALS)"; do \
+	$(BENCHMARK) $$name --data $$data --threads 1 $(KEPT) || exit 1; done; done
 	@for data in $(STROKES) "$(DATA)"; do \
 	$(BENCHMARK) leave_one_out --data "$$data" --threads 1 $(KEPT) || exit 1; done
 	@$(BENCHMARK) tables --data .work/keel --threads 1 $(KEPT)
@@ -99,7 +99,7 @@ benchmark: .venv-benchmark/.installed ## hours: all that chapters 9 and 16 read,
 	$(BENCHMARK) settings --data $$data --threads 1 $(KEPT) || exit 1; done
 	@$(BENCHMARK) serving $(KEPT)
 	@$(BENCHMARK) out_of_distribution --data "$(DATA)" --other .work/glyphs/letters.npz --threads 1 $(KEPT)
-	@for name in "peers --protocol one_class" "peers --protocol leave_one_out" "density --k 1" \
+	@for name in "pca --seeds 1" "peers --protocol one_class" "peers --protocol leave_one_out" "density --k 1" \
 	"density --k 50" training_speed scoring_speed memory; do \
 	$(BENCHMARK) $$name --data "$(DATA)" --threads 1 $(KEPT) || exit 1; done
 

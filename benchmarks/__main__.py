@@ -29,6 +29,7 @@ def main() -> None:
     memory = commands.add_parser("memory", help="peak memory by batch size and draws")
     commands.add_parser("small_detection", help="AUROC on mnist-5k beside baselines")
     one = commands.add_parser("one_class", help="AUROC of every class as the only normal one")
+    linear = commands.add_parser("pca", help="the same of a PCA, by the same scores")
     many = commands.add_parser("leave_one_out", help="AUROC of every class as the only unseen one")
     ood = commands.add_parser("out_of_distribution", help="one data set against another, and worse")
     ood.add_argument("--other", required=True, help="the other data set, an .npz")
@@ -46,7 +47,7 @@ def main() -> None:
     explain.add_argument("--data", required=True, help="a folder of .npz files of X and y")
     for command in (peers, tables):
         command.add_argument("--detectors", nargs="+", help="not all of them")
-    seeded = (one, many, ood, peers, both, tables, explain, settings)
+    seeded = (one, linear, many, ood, peers, both, tables, explain, settings)
     for command in seeded:
         command.add_argument("--seeds", type=int, default=1 if command is peers else 3)
     for name in ("glyphs", "pictures"):
@@ -63,7 +64,7 @@ def main() -> None:
     confirm.add_argument("--changed", nargs="+", default=[], help="scores changed on purpose")
     for command in (density, confirm, *seeded):
         command.add_argument("--work", default=".work/benchmarks", help="where progress is kept")
-    of_images = (density, speed, scoring, memory, one, many, ood, peers, both)
+    of_images = (density, speed, scoring, memory, one, linear, many, ood, peers, both)
     for command in of_images:
         command.add_argument("--data", required=True, help="an .npz in Keras's layout")
     for command in (*of_images, tables, explain, settings):

@@ -1,7 +1,8 @@
 """What the full-size detection benchmarks share: settings, data, the scores of one trained VAE.
 
 Settings, and the score of each protocol, were chosen on the letters and symbols of `glyphs`, by the
-same commands: so no image of a data set in the published tables took part in a choice.
+same commands, and on no image of a data set in the published tables; what had been seen of digits
+before, section 9.7 says.
 """
 
 from __future__ import annotations

@@ -129,8 +129,10 @@ BOXES += (("decoder", 8.5), (r"$p(x \mid z)$", 10.8))
 def vae_diagram(gradient: bool = False) -> Figure:
     """A VAE as boxes: data, encoder, the two heads, the latent number, decoder, likelihood.
 
-    With `gradient`, two of them, with the way of the gradient: z drawn from q, where it ends, and
-    z = mean + sigma * eps, where it passes. Raises a ValueError unless `gradient` is a bool.
+    With `gradient`, two of them, with the way of the reconstruction term's gradient: z drawn from
+    q, where it ends, and z = mean + sigma * eps, where it passes.
+
+    Raises a ValueError unless `gradient` is a bool.
     """
     if not isinstance(gradient, (bool, np.bool_)):
         raise ValueError(f"gradient is {gradient!r}; expected True or False")

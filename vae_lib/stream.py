@@ -46,7 +46,14 @@ class Event(NamedTuple):
 
 
 class Stream:
-    """Scores items as they come, with a threshold that keeps its rate while scores drift.
+    """Scores items as they come, with a threshold that keeps its rate of alarms while scores drift.
+
+    The default, "online", keeps the share of all alarms, false and true. It is for brief anomalies:
+    one that lasts is flagged as often as normal items are, so it is found at its beginning if at
+    all. In chapter 11 (section 11.9), in a leak that stays, "online" is back at one alarm in twenty
+    points, as before the leak, and the "fixed" threshold flags more than three points in ten. If
+    you look for anomalies that last, take `threshold="fixed"`, whose rate moves with the scores, or
+    compare `scores` with `detector.threshold` beside the online alarms.
 
     Args:
         detector: calibrated, of one model without classes: `VAE` or `MixtureVAE`. Where it is of
@@ -56,7 +63,8 @@ class Stream:
             ones. "online" does so at a level that rises after each item without an alarm and falls
             after one with it (adaptive conformal inference; Gibbs and Candès, 2021): the share of
             alarms comes to the detector's rate, whatever the scores do. Without labels no threshold
-            can tell an anomaly that lasts from a change of the world: it gets used to either.
+            can tell an anomaly that lasts from a change of the world: "sliding" and "online" get
+            used to either, "fixed" to neither.
         memory: items that a moving threshold remembers; the calibration scores are the first. A
             sliding threshold needs 1 / rate - 1 of them at least.
         step: how far the online level moves. With the default of both, and 5 % asked for, the share

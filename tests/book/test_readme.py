@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from notebook_files import ROOT
-from vae_lib import AnomalyDetector, VAEDetector
+from vae_lib import AnomalyDetector, VAEDetector, records
 from vae_lib.sklearn import training
 
 
@@ -33,6 +34,23 @@ def run(example: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict:
 
 def test_the_landing_page_prints_the_same() -> None:
     assert examples("index.md") == [TABLE, FOLDER, ARRAY]
+
+
+@pytest.mark.parametrize("page", ["README.md", "index.md"])
+def test_what_is_said_of_tables_is_what_was_measured(page: str) -> None:
+    """Beside the forest, with the test that tells whether ten tables tell them apart."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    words = r"ten tables .* is (0\.\d+), that of an isolation forest (0\.\d+)\..*p = (0\.\d+)\)"
+    found = re.search(words, text)
+    assert found and "cannot separate the ten detectors" in found[0]
+    results = records.measured("tables_keel")["results"]
+    expected = [results[name]["auroc"] for name in ("vae_lib", "isolation_forest")]
+    areas = np.array([list(row["by_table"].values()) for row in results.values()])
+    assert areas.shape == (10, 10)
+    p_value = stats.friedmanchisquare(*areas).pvalue
+    assert p_value > 0.05
+    shown = [f"{expected[0]:.3f}", f"{expected[1]:.3f}", f"{p_value:.2f}"]
+    assert list(found.groups()) == shown
 
 
 @pytest.mark.parametrize("example", [TABLE, FOLDER, ARRAY], ids=["table", "folder", "array"])

@@ -174,13 +174,78 @@ def test_a_dot_has_no_verdict(visit, site: Path) -> None:
     assert score.locator(".numbers .p").inner_text() == "–"
 
 
+COVERED = """(heading) => { // what is painted over its words, or where they leave the screen
+  const words = document.createRange();
+  words.selectNodeContents(heading);
+  const shares = [0.05, 0.25, 0.5, 0.75, 0.95], found = new Set();
+  for (const line of words.getClientRects())
+    for (const u of shares) for (const v of shares) {
+      const [x, y] = [line.x + u * line.width, line.y + v * line.height];
+      const page = document.elementFromPoint(x, y), host = heading.getRootNode().host;
+      const top = page === host ? heading.getRootNode().elementFromPoint(x, y) : page;
+      if (top !== heading) found.add(top ? top.tagName + "." + top.className : "off the screen");
+    }
+  return [...found];
+}"""
+
+
+@pytest.mark.parametrize("size", [(390, 844), (360, 640)], ids=str)
+def test_on_a_phone_the_landing_page_opens_with_a_verdict_to_read(
+    visit, site: Path, size: tuple[int, int]
+) -> None:
+    """No scrolling, and nothing over the heading: as it opens, cleared, and with a drawing."""
+    viewport = dict(zip(("width", "height"), size, strict=True))
+    page = visit(f"{site.as_uri()}/index.html", **{**PHONE, "viewport": viewport})
+    score = figure(page, "score")
+    heading, slate = score.locator(".verdict strong"), score.locator(".slate canvas")
+    assert heading.text_content() == "Anomaly: not an eight"
+    assert heading.evaluate(COVERED) == []
+    score.locator("button.clear").evaluate("(button) => button.click()")
+    assert heading.text_content() == "Draw something"
+    assert heading.evaluate(COVERED) == []
+    box = slate.bounding_box()
+    seen = min(box["height"], size[1] - box["y"])
+    drag(page, cross({**box, "height": seen}))
+    soon(lambda: expect(heading).to_have_text("Anomaly: not an eight"))
+    assert heading.evaluate(COVERED) == []
+    assert page.evaluate("scrollY") == 0
+
+
 def test_on_a_phone_the_verdict_is_in_sight_while_a_finger_draws(visit, site: Path) -> None:
     page = visit(f"{site.as_uri()}/chapters/try_it.html", **PHONE)
-    slate, verdict = (figure(page, "score").locator(name) for name in (".slate", ".verdict"))
-    slate.evaluate("(slate) => scrollTo(0, slate.getBoundingClientRect().top + scrollY - 60)")
-    drawn, said_in = slate.bounding_box(), verdict.bounding_box()
-    assert drawn["y"] + drawn["height"] <= said_in["y"]  # beside each other, both whole
-    assert said_in["y"] + said_in["height"] <= PHONE["viewport"]["height"]
+    score = figure(page, "score")
+    slate, verdict = score.locator(".slate"), score.locator(".verdict")
+    slate.evaluate("(slate) => scrollTo(0, slate.getBoundingClientRect().top + scrollY - 160)")
+    said_in, drawn = verdict.bounding_box(), slate.bounding_box()
+    assert said_in["y"] >= 0 and said_in["y"] + said_in["height"] <= drawn["y"]  # both whole
+    assert drawn["y"] + drawn["height"] <= PHONE["viewport"]["height"]
+
+
+def test_on_a_phone_nothing_covers_the_verdict_further_down(visit, site: Path) -> None:
+    """Nor does the theme's button "Back to top", which comes when the reader scrolls back."""
+    page = visit(f"{site.as_uri()}/index.html", **PHONE)
+    heading = figure(page, "score").locator(".verdict strong")
+    for place in (500, 900, 700, 500):
+        page.evaluate(f"scrollTo(0, {place})")
+        page.wait_for_timeout(200)
+        assert heading.evaluate(COVERED) == []
+    assert page.get_by_text("Back to top").is_visible()
+
+
+def test_on_a_phone_the_verdict_does_not_move_the_slate(visit, site: Path) -> None:
+    """Whatever it says: the finger draws on."""
+    page = visit(f"{site.as_uri()}/index.html", **PHONE)
+    score = figure(page, "score")
+    tops = score.locator(".thumb").evaluate_all(
+        """(thumbs) => thumbs.map((thumb) => {
+          thumb.click();
+          return thumb.getRootNode().querySelector(".slate").getBoundingClientRect().top;
+        })"""
+    )
+    assert len(tops) > 10 and len(set(tops)) == 1
+    reason = score.locator(".reason")
+    assert reason.is_visible() and "cannot explain" in reason.text_content()
+    assert not score.locator(".verdict p").is_visible()  # it is said once
 
 
 def test_on_a_phone_the_verdict_does_not_cover_the_slate(visit, site: Path) -> None:

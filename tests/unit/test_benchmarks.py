@@ -22,6 +22,7 @@ from benchmarks import (
     leave_one_out,
     one_class,
     out_of_distribution,
+    pca,
     peers,
     pictures,
     protocols,
@@ -30,8 +31,9 @@ from benchmarks import (
     tables,
 )
 from benchmarks.__main__ import main
-from vae_lib import losses
+from vae_lib import losses, scores
 from vae_lib.detector import recipe
+from vae_lib.scores import fusion
 
 CLASSES = (2, 5, 11)
 
@@ -163,6 +165,28 @@ def test_a_peer_ranks_strangers_higher(name):
     x = corners()["x_train"][..., None] / np.float32(255)  # fewer images than 32 components
     scores = peers.fit(name, x[:24], seed=0, threads=1)(x)
     assert scores[:24].mean() < scores[24:].min()
+
+
+def test_a_pca_in_the_vae_s_place_has_the_errors_of_the_pca():
+    """And all eight parts of the fusion, by the library's code."""
+    x = corners(train=48)["x_train"][..., None] / np.float32(255)
+    model = pca.as_vae(x, seed=0)
+    for score, peer in (("reconstruction", "pca_32"), ("relative", "pca_32_relative")):
+        expected = peers.fit(peer, x, seed=0, threads=1)(x)
+        np.testing.assert_allclose(scores.get(score)(model, x), expected, rtol=1e-3)
+    codes = np.asarray(model.encode(x)[0])
+    np.testing.assert_allclose(codes.mean(axis=0), 0, atol=1e-4)
+    np.testing.assert_allclose(codes.var(axis=0, ddof=1), 1, rtol=1e-3)
+    assert scores.get("fusion").fit(model, x[::2], x[1::2]).parts == fusion.OF_IMAGES
+
+
+def test_a_pca_is_measured_as_a_vae_is(arguments):
+    document = run(pca, arguments, "pca")
+    found = document["results"]["auroc"]
+    assert set(found) == set(protocols.SCORES)
+    assert list(found["fusion"]["by_class"]) == [str(c) for c in CLASSES]
+    assert len(found["fusion"]["by_seed"]) == 2 and found["relative"]["mean"] > 0.9
+    assert document["settings"]["components"] == pca.COMPONENTS
 
 
 def test_a_peer_by_class_takes_the_smallest_score_of_its_classes(arguments):

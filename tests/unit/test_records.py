@@ -8,6 +8,7 @@ import pytest
 from benchmarks import (
     leave_one_out,
     one_class,
+    pca,
     protocols,
     record,
     settings,
@@ -65,6 +66,16 @@ def test_a_record_was_measured_with_the_settings_of_the_benchmark(protocol, data
     own = {"epochs": protocol.EPOCHS, "batch": protocol.BATCH, "chosen": protocol.CHOSEN}
     found = records.measured(f"{name}_{data}")["settings"]
     assert (protocols.SETTINGS | own).items() <= found.items()
+
+
+@pytest.mark.parametrize("data", [*STROKES, "solids", "photographs", "surfaces"])
+def test_the_pca_stands_beside_the_vae_of_the_same_images(data):
+    own, vae = (records.measured(f"{name}_{data}") for name in ("pca", "one_class"))
+    assert own["settings"]["components"] == pca.COMPONENTS
+    assert own["settings"]["data"] == vae["settings"]["data"]
+    for score in protocols.SCORES:
+        of_classes = [found["results"]["auroc"][score]["by_class"] for found in (own, vae)]
+        assert list(of_classes[0]) == list(of_classes[1])
 
 
 @pytest.mark.parametrize(

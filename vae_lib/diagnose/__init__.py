@@ -1,7 +1,9 @@
-"""What is wrong with a VAE, seen from outside: its functions are called, and its loss is probed.
+"""Known mistakes in a VAE, seen from outside: its functions are called, and its loss is probed.
 
-AUROC does not see most bugs; closed forms do. What is asked here is what holds for every VAE with
-the prior N(0, I), whoever wrote it. Nothing is trained, and a Keras model is left as it was.
+A broken KL term may hardly move an AUROC; closed forms show it. Most of what is asked is arithmetic
+for a VAE with the prior N(0, I); a finding that rests on a habit of healthy models says "likely" or
+"possible". No finding is no proof: mistakes outside of these functions, or not among those known
+here, are not seen. Nothing is trained, and a Keras model is left as it was.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ def diagnose(
     beta: float | None = None,
     seed: int = 0,
 ) -> Diagnosis:
-    """Look for bugs in a trained VAE that has an encoder and a decoder.
+    """Look for known mistakes in a trained VAE that has an encoder and a decoder.
 
     Args:
         model: any Keras model, or None where encoder and decoder are functions.

@@ -32,6 +32,7 @@
         </div>
       </div>
       <div class="verdict"><div class="sign" aria-hidden="true"><span></span></div><div><strong></strong><p></p></div></div>
+      <p class="reason"></p>
       <p class="unseen status" role="status" aria-live="polite"></p>
       <div class="ruler"><svg role="img"></svg></div>
       <div class="samples"></div>
@@ -89,7 +90,7 @@
       $(".verdict").className = `verdict ${kind}`;
       $(".verdict .sign span").textContent = sign;
       $(".verdict strong").textContent = headline;
-      $(".verdict p").textContent = text;
+      $(".verdict p").textContent = $(".reason").textContent = text;
       $(".numbers .score").textContent = last ? last.score.toFixed(3) : "–";
       $(".numbers .threshold").textContent = detector.threshold.toFixed(3);
       $(".numbers .p").textContent = last ? last.p.toFixed(3) : "–";

@@ -65,7 +65,8 @@ dl { margin: 0; }
 .verdict.anomaly .sign, .verdict.anomaly strong { color: var(--anomaly-text); }
 .verdict.anomaly .sign { transform: rotate(45deg); }
 .verdict.anomaly .sign span { transform: rotate(-45deg); }
-.verdict p { font-size: 0.9rem; }
+.verdict p, .reason { font-size: 0.9rem; }
+.reason { display: none; margin-top: 0.9rem; }
 .verdict.normal p, .verdict.anomaly p { color: var(--ink); }
 .ruler { margin-top: 0.9rem; }
 .ruler .tick { stroke: var(--normal); stroke-width: 1.5; opacity: 0.75; }
@@ -107,6 +108,10 @@ input[type="range"] { width: 100%; margin: 0; height: 2.2rem; accent-color: var(
 }
 .readout { margin-top: 0.6rem; font-variant-numeric: tabular-nums; }
 
+@media (max-height: 480px) { /* a phone on its side */
+  .verdict { position: sticky; bottom: 0.5rem; z-index: 1; min-height: 0; padding: 0.3rem 0.9rem; }
+}
+
 @container (max-width: 560px) {
   .stage, .pair { grid-template-columns: minmax(0, 1fr); }
   .three { grid-template-columns: repeat(3, minmax(0, 1fr)); }
@@ -116,17 +121,18 @@ input[type="range"] { width: 100%; margin: 0; height: 2.2rem; accent-color: var(
   .tile .strip { height: 34px; }
   .tile .strip canvas { width: 34px; height: 34px; }
   .numbers { grid-column: 1 / -1; grid-auto-flow: column; }
-  .verdict { position: sticky; bottom: 0.5rem; z-index: 1; } /* in sight while the finger draws */
-  .slate { z-index: 2; } /* over the verdict, where there is no room for both */
-  .verdict strong { font-size: 1rem; }
+  /* The verdict is one line above the slate, in sight while the finger draws; its reason is below. */
+  section:has(.verdict) { display: flex; flex-direction: column; }
+  .choose { order: -2; }
+  .verdict { order: -1; position: sticky; top: calc(var(--header-height, 0px) + 0.5rem); z-index: 1; margin: 0 0 0.6rem; padding: 0.25rem 0.7rem; min-height: 3.2rem; }
+  .verdict .sign { width: 1.7rem; height: 1.7rem; font-size: 1rem; }
+  .verdict strong { font-size: 1rem; line-height: 1.2; }
+  .verdict p { display: none; }
+  .reason { display: block; min-height: 5.3rem; }
   button { padding: 0.4rem 0.55rem; font-size: 0.85rem; }
   .outcome { order: -1; display: grid; grid-template-columns: 8rem minmax(0, 1fr); column-gap: 0.9rem; align-items: center; }
   .outcome h3 { grid-column: 1 / -1; }
   .outcome .readout { margin: 0; }
   section { padding: 0.75rem; }
-}
-
-@media (max-height: 480px) { /* a phone on its side */
-  .verdict { position: sticky; bottom: 0.5rem; z-index: 1; min-height: 0; padding: 0.3rem 0.9rem; }
 }
 `;
