@@ -13,8 +13,8 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from notebook_files import ROOT
-from vae_lib import AnomalyDetector, VAEDetector, records
-from vae_lib.sklearn import training
+from vae_lib import AnomalyDetector, records, series
+from vae_lib.detector import recipe
 
 
 def examples(page: str) -> list[str]:
@@ -22,7 +22,7 @@ def examples(page: str) -> list[str]:
     return re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
 
 
-TABLE, FOLDER, ARRAY = examples("README.md")
+TABLE, SERIES, FOLDER, ARRAY = examples("README.md")
 
 
 def run(example: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict:
@@ -33,7 +33,7 @@ def run(example: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict:
 
 
 def test_the_landing_page_prints_the_same() -> None:
-    assert examples("index.md") == [TABLE, FOLDER, ARRAY]
+    assert examples("index.md") == [TABLE, SERIES, FOLDER, ARRAY]
 
 
 @pytest.mark.parametrize("page", ["README.md", "index.md"])
@@ -53,10 +53,12 @@ def test_what_is_said_of_tables_is_what_was_measured(page: str) -> None:
     assert list(found.groups()) == shown
 
 
-@pytest.mark.parametrize("example", [TABLE, FOLDER, ARRAY], ids=["table", "folder", "array"])
+@pytest.mark.parametrize(
+    "example", [TABLE, SERIES, FOLDER, ARRAY], ids=["table", "series", "folder", "array"]
+)
 def test_an_example_is_short(example: str) -> None:
     statements = [line for line in example.splitlines() if line.strip()]
-    assert len(statements) <= 15
+    assert len(statements) <= 9
 
 
 def test_a_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,12 +70,12 @@ def test_a_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     table["machine"] = rng.choice(["lathe", "mill"], 500)
     table.loc[rng.choice(500, 40, replace=False), "load"] = np.nan
     table.to_csv(tmp_path / "rows.csv", index=False)
-    monkeypatch.setattr(training, "STEPS", 1000)  # a third: seconds, where a reader waits a minute
+    monkeypatch.setattr(recipe, "STEPS", 1000)  # a third: seconds, where a reader waits a minute
     names = run(TABLE, tmp_path, monkeypatch)
-    detector, new, truth = names["detector"], names["new"], names["split"].test.is_anomaly
-    assert roc_auc_score(truth, -detector.score_samples(new)) > 0.8
+    detector, (new, truth, _) = names["detector"], names["split"].test
+    assert roc_auc_score(truth, detector.score(new)) > 0.8
     assert list(detector.explain(new).columns) == ["load", "heat", "machine"]
-    loaded = VAEDetector.load(tmp_path / "rows.detector")
+    loaded = AnomalyDetector.load(tmp_path / "rows.detector")
     np.testing.assert_array_equal(loaded.is_anomaly(new), detector.is_anomaly(new))
 
 
@@ -98,19 +100,36 @@ def test_a_folder_of_every_mode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
             else:
                 picture.convert(MODES[i % 6]).save(folder / f"{i}.png")
         picture.save(folder / "last.jpg")
+    monkeypatch.setattr(recipe, "STEPS", 1000)
     names = run(FOLDER, tmp_path, monkeypatch)
     detector, (images, truth, _) = names["detector"], names["split"].test
     assert images.shape[1:] == (32, 32, 3)
     assert roc_auc_score(truth, detector.score(images)) > 0.9
-    loaded = AnomalyDetector.load(tmp_path / "pictures.detector")
-    np.testing.assert_array_equal(loaded.is_anomaly(images), detector.is_anomaly(images))
+
+
+def test_a_series(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng, n = np.random.RandomState(0), 4000
+    wave = np.sin(np.arange(n + 2) / 3)
+    values = np.stack([wave[2:], wave[:-2]], axis=1) + 0.1 * rng.randn(n, 2)
+    faulty = np.zeros(n, int)
+    for start in range(3000, n, 100):  # the second channel stands still
+        faulty[start : start + 30], values[start : start + 30, 1] = 1, 0.0
+    table = pd.DataFrame(values, columns=["flow", "load"]).assign(faulty=faulty)
+    table["when"] = pd.date_range("2024-01-01", periods=n, freq="min")
+    table.to_csv(tmp_path / "line.csv", index=False)
+    monkeypatch.setattr(recipe, "STEPS", 1000)
+    names = run(SERIES, tmp_path, monkeypatch)
+    detector, split = names["detector"], names["split"]
+    assert split.columns == ("flow", "load") == detector.columns
+    assert roc_auc_score(split.test.is_anomaly, detector.score(split.test.items)) > 0.9
+    points = table[["load", "flow"]][-60:]  # in another order
+    expected = detector.score(series.windows(table[["flow", "load"]][-60:].to_numpy(), 16).values)
+    np.testing.assert_array_equal(names["stream"].push(points).scores[15:], expected)
 
 
 def test_an_array(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names = run(ARRAY, tmp_path, monkeypatch)
-    truth, images = names["is_anomaly"], names["images"]
-    assert roc_auc_score(truth, names["detector"].score(images)) > 0.95
-    flagged = names["detector"].is_anomaly(images)
+    detector, (images, truth, _) = names["detector"], names["split"].test
+    assert roc_auc_score(truth, detector.score(images)) > 0.95
+    flagged = detector.is_anomaly(images)
     assert flagged[truth].mean() > 0.8 and flagged[~truth].mean() < 0.15
-    loaded = AnomalyDetector.load(tmp_path / "three.detector")
-    np.testing.assert_array_equal(loaded.is_anomaly(images), flagged)

@@ -100,11 +100,6 @@ def test_arrays_are_in_the_library_s_form(dtype):
     assert split.train.shape == (12, 4, 5, 1)[: 4 if levels else 3]
 
 
-def test_the_former_name_of_items(frame):
-    split = data.split(frame, anomaly="fault")
-    assert split.test.images is split.test.items
-
-
 # Series
 
 

@@ -7,7 +7,7 @@ parts from a data set, a table, a series, an array or a folder of pictures.
 """
 
 from .datasets import ARRAYS, NAMES, Dataset, load
-from .old import from_folder, from_table, multi_class, one_class
+from .old import from_folder, from_table
 from .parts import Labelled, Split
 from .pictures import as_images, join_tiles, read_images, tiles
 from .sources import split
@@ -25,8 +25,6 @@ __all__ = [
     "from_table",
     "join_tiles",
     "load",
-    "multi_class",
-    "one_class",
     "read_images",
     "split",
     "tiles",

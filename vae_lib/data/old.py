@@ -1,4 +1,4 @@
-"""The former names of `split`, with their draws and shares, until the chapters use it."""
+"""`from_table` and `from_folder`: `split` with the former draws and shares of chapter 10."""
 
 from __future__ import annotations
 
@@ -6,22 +6,7 @@ import numpy as np
 from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit
 
 from .parts import PARTS, Split, divide
-from .sources import split, split_folder, split_table
-
-
-def one_class(
-    name="mnist-5k", normal=0, anomaly=None, seed=0, calibration=0.25, validation=0.15
-) -> Split:
-    """`split` of a data set by its normal class."""
-    shares = {"calibration": calibration, "validation": validation}
-    return split(name, normal=normal, anomaly=anomaly, seed=seed, **shares)
-
-
-def multi_class(
-    name="mnist-5k", anomaly=0, normal=None, seed=0, calibration=0.25, validation=0.15
-) -> Split:
-    """`split` of a data set by its anomalous class."""
-    return one_class(name, normal, anomaly, seed, calibration, validation)
+from .sources import split_folder, split_table
 
 
 def from_table(

@@ -26,11 +26,6 @@ class Labelled(NamedTuple):
     is_anomaly: np.ndarray
     classes: np.ndarray
 
-    @property
-    def images(self) -> np.ndarray:
-        """The former name of `items`; it goes with `old.py`."""
-        return self.items
-
 
 class Split(NamedTuple):
     """Four disjoint parts: `train` and `calibration` are normal, the other two are labelled.
