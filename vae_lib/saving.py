@@ -17,7 +17,7 @@ import threading
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 import jsonschema
 import numpy as np
@@ -32,7 +32,6 @@ KINDS = "fiu"  # of the arrays: floats and integers
 ARRAY = "array"  # the only key of what stands for an array in the JSON
 PACKAGES = ("keras", "tensorflow", "numpy")
 HEADERS = threading.Lock()  # Python before 3.11.8 fails where two threads parse one: gh-106905
-Made = TypeVar("Made")
 
 
 def object_of(optional: dict | None = None, **required: dict) -> dict:
@@ -100,7 +99,7 @@ def save(path: str | Path, kind: str, state: dict) -> None:
             shutil.copymode(target, file.name)
 
 
-def load(path: str | Path, kind: str, make: Callable[[dict], Made]) -> Made:
+def load(path: str | Path, kind: str, make: Callable[[dict], Any]) -> Any:
     """What `make` makes of the state that was saved as of this kind.
 
     Raises a ValueError for a file that is not such an archive, is damaged or edited, or whose state
