@@ -201,7 +201,7 @@ def test_exported_it_says_the_same(detector, tmp_path, complains):
 
 def test_the_example_of_the_reference_runs(tmp_path, monkeypatch):
     page = Path(__file__).parents[2] / "api" / "detector.md"
-    (example,) = re.findall(r"^```python\n(.*?)^```", page.read_text("utf-8"), re.M | re.S)
+    (*_, example) = re.findall(r"^```python\n(.*?)^```", page.read_text("utf-8"), re.M | re.S)
     rows = np.random.RandomState(0).randn(80, 4).astype("float32")
     monkeypatch.chdir(tmp_path)
     given = {"train": rows[:40], "calibration": rows[40:]}
