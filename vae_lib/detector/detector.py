@@ -17,13 +17,14 @@ from ..classes import ConditionalVAE
 from ..data import Labelled, Split, TableEncoder
 from ..frames import columns_of, is_frame, pandas
 from ..model import VAE
+from ..scores.fusion import LEAST
 from ..thresholds import METHODS
 from . import export, models
 from .evaluation import Evaluation, evaluate
 from .inputs import Inputs, as_numbers
 from .own import Scorer
 from .recipe import FEWEST, Recipe
-from .state import LEAST, SCHEMA, State
+from .state import SCHEMA, State
 
 KIND = "AnomalyDetector"
 

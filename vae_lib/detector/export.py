@@ -16,8 +16,9 @@ import tensorflow as tf
 from keras import ops
 
 from ..scores.base import total
+from ..scores.fusion import LEAST
 from .calibration import Calibration
-from .state import LEAST, State
+from .state import State
 
 ENDPOINT = "serve"
 FORMATS = ("saved_model", "litert")

@@ -10,9 +10,8 @@ from .. import saving, series
 from ..batches import Form
 from ..checks import plain_array
 from ..data import TableEncoder
+from ..data.tables import FINEST
 from ..frames import is_frame, listed, plain
-
-FINEST = 16  # steps of float32 that the deviation of a column must have
 
 ENCODER = saving.object_of(
     max_categories=saving.COUNT,

@@ -15,6 +15,7 @@ from ..classes import ConditionalVAE, Given, check_labels
 from ..explanations import usual_values
 from ..model import VAE
 from ..scores.base import scaled
+from ..scores.fusion import LEAST
 from . import models
 from .calibration import SCHEMA as CALIBRATION
 from .calibration import Calibration
@@ -22,9 +23,6 @@ from .inputs import SCHEMA as INPUTS
 from .inputs import Inputs
 from .own import NAME, OwnScore, Scorer, digest, is_own
 from .recipe import SCHEMA as RECIPE
-
-LEAST = 1e-9  # has a logarithm, where a score is 0
-
 
 DEFAULT_SCORES = {1: "joint", 2: "joint", 3: "auto"}  # by the axes of one item
 
@@ -227,14 +225,9 @@ class State(NamedTuple):
         With classes, under the closest one; of several members, their mean. They sum to the score.
         """
         if self.members > 1:
-            shares = [score.map(model, items) for model, score in self.views]
-            parts = [
-                share / share.sum(axis=tuple(range(1, items.ndim)), keepdims=True)
-                for share in shares
-            ]
-            return scaled(
-                np.mean(parts, axis=0), self._replace(inputs=Inputs()).scores(items)[0][:, 0]
-            )
+            maps = [score.map(model, items) for model, score in self.views]
+            shares = np.mean([scaled(of_one, np.ones(len(items))) for of_one in maps], axis=0)
+            return scaled(shares, self._replace(inputs=Inputs()).scores(items)[0][:, 0])
         if not self.by_class:
             model, score = self.views[0]
             return score.map(model, items)
