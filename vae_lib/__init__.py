@@ -16,6 +16,7 @@ from .classes import ConditionalVAE, MixtureVAE
 from .detector import AnomalyDetector
 from .diagnose import diagnose
 from .likelihoods import Bernoulli, Gaussian
+from .linear import fit_linear
 from .model import VAE
 from .sklearn import VAEDetector
 from .stream import Stream
@@ -32,6 +33,7 @@ __all__ = [
     "VAEDetector",
     "data",
     "diagnose",
+    "fit_linear",
     "likelihoods",
     "live",
     "losses",

@@ -91,6 +91,18 @@ class Gaussian(keras.layers.Layer):
             )
         return math.log(self.min_sigma) + ops.softplus(SPEED * self.raw_log_sigma)
 
+    @property
+    def sigma(self) -> float | str:
+        """As it was given: a number, "learned" or "per_pixel"."""
+        return self._sigma
+
+    def assign(self, sigma: float) -> None:
+        """Set a learned sigma, above `min_sigma`."""
+        if isinstance(self._sigma, str):
+            above = math.log(sigma) - math.log(self.min_sigma)
+            raw = math.log(math.expm1(above)) / SPEED  # the inverse of `log_sigma`
+            self.raw_log_sigma.assign(raw + 0 * self.raw_log_sigma)
+
     def log_prob(self, x, parameters):
         """log density of x given z for each pixel, in nats (above 0 where sigma is small)."""
         log_sigma = ops.cast(self.log_sigma, keras.backend.standardize_dtype(parameters.dtype))

@@ -41,9 +41,10 @@ class VAE(CheckedModel):
         likelihood: "bernoulli", "gaussian", or an object from `likelihoods`.
         data_shape: (height, width, channels) of an image, (features,) for a table, or
             (time, channels) for windows of a series.
-        network: "conv" for images, "conv1d" for windows, or "dense" for any.
+        network: "conv" for images, "conv1d" for windows, "dense" for any, or "linear", which
+            `fit_linear` solves at once.
         hidden: filters or units of the encoder's layers; the decoder mirrors them. The default is
-            (32, 64) for convolutions and (256,) for "dense".
+            (32, 64) for convolutions, (256,) for "dense" and none for "linear".
         beta: weight of the KL term (1 is the evidence lower bound).
         standardise: for tables and windows: whether the model takes them to mean 0 and deviation 1
             by column or channel, as the rows of the first `fit` have them, or those of `adapt`. All
@@ -83,7 +84,7 @@ class VAE(CheckedModel):
         given = () if hidden is None else hidden
         data_shape, latent_dim, layers = check_sizes(data_shape, latent_dim, given)
         sizes = {} if hidden is None else {"hidden": layers}
-        self.latent_dim, self.data_shape = latent_dim, data_shape
+        self.latent_dim, self.data_shape, self.network = latent_dim, data_shape, network
         likelihood = likelihoods.get(likelihood)
         check_standardise(standardise, data_shape, likelihood)
         with networks.policy(self.dtype_policy):

@@ -68,6 +68,30 @@ def dense_decoder(
     return keras.Model(inputs, layers.Reshape(data_shape)(x), name="decoder")
 
 
+def linear_encoder(
+    data_shape: Sequence[int], latent_dim: int, hidden: Sequence[int] = ()
+) -> keras.Model:
+    """The mean is linear in x, and the variance begins the same for all x; see `linear`."""
+    _check_linear(hidden)
+    encoder = dense_encoder(data_shape, latent_dim, ())
+    head = encoder.get_layer("log_var")
+    head.set_weights([0 * weight for weight in head.get_weights()])
+    return encoder
+
+
+def linear_decoder(
+    data_shape: Sequence[int], latent_dim: int, hidden: Sequence[int] = ()
+) -> keras.Model:
+    """z W + b."""
+    _check_linear(hidden)
+    return dense_decoder(data_shape, latent_dim, ())
+
+
+def _check_linear(hidden: Sequence[int]) -> None:
+    if len(hidden):
+        raise ValueError(f"hidden is {tuple(hidden)}; expected none for a linear network")
+
+
 @contextlib.contextmanager
 def policy(of_layers: keras.DTypePolicy) -> Iterator[None]:
     """Layers made inside have this precision; the process's own policy stays as it was."""
@@ -141,6 +165,7 @@ BUILDERS = {
     "conv": (conv_encoder, conv_decoder),
     "conv1d": (conv1d_encoder, conv1d_decoder),
     "dense": (dense_encoder, dense_decoder),
+    "linear": (linear_encoder, linear_decoder),
 }
 
 

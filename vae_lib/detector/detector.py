@@ -53,8 +53,10 @@ class AnomalyDetector:
             on average for any number of items; see there for what each promises.
         n_models: for `fit`, how many VAEs, with other seeds and other items held out. Their scores
             are averaged, by the geometric mean where scores cannot be negative.
-        latent_dim, network, hidden: for `fit`, sizes of the VAE; see `VAE`.
-        epochs, batch_size: None takes about 3,000 steps of 16 to 64 items, in 20 to 300 epochs.
+        latent_dim, network, hidden: for `fit`, sizes of the VAE; see `VAE`. A `network` of None is
+            "linear" for rows and windows, solved at once, and "dense" for images and with `hidden`.
+        epochs, batch_size: of a network that is trained; None takes about 3,000 steps of 16 to 64
+            items, in 20 to 300 epochs.
         learning_rate: of Adam.
         early_stopping: whether training ends when held-out items fare no better, and takes the
             weights from when they fared best.
@@ -81,7 +83,7 @@ class AnomalyDetector:
         method: str = "conformal",
         n_models: int = 1,
         latent_dim: int = 16,
-        network: str = "dense",
+        network: str | None = None,
         hidden: Sequence[int] | None = None,
         epochs: int | None = None,
         batch_size: int | None = None,

@@ -153,7 +153,7 @@ def _fewest_weights(arguments: dict) -> int:
     hidden = HIDDEN[arguments["network"]] if hidden is None else hidden
     more = arguments.get("classes", 0) * math.prod(size) * bool(size)
     more += arguments.get("components", 0) * latent
-    if arguments["network"] == "dense":
+    if arguments["network"] in ("dense", "linear"):
         sizes = [math.prod(size) * last, *hidden, latent]
         return more + 2 * sum(a * b for a, b in pairwise(sizes))
     axes = {"conv": 2, "conv1d": 1}[arguments["network"]]

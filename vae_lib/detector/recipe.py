@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
 import random
 from collections.abc import Iterator, Sequence
 
@@ -12,17 +13,21 @@ import numpy as np
 
 from .. import saving, scores
 from ..checks import check_count, check_seed, is_real
+from ..linear import fit_linear
 from ..model import VAE
+from ..training import shuffled
 
 FEWEST = 8  # examples
 STEPS, EPOCHS = 3000, (20, 300)  # about so many steps, in not fewer or more epochs
 BATCH = (16, 64)
+LOOKS, PATIENCE = 30, 4  # at held-out items in a training; looks without a gain that end it
+NETWORKS = {1: "linear", 2: "linear", 3: "dense"}  # by the axes of one item
 
 MAYBE = {"anyOf": [saving.SIZE, {"type": "null"}]}
 SCHEMA = saving.object_of(
     n_models=saving.COUNT,
     latent_dim=saving.SIZE,
-    network={"type": "string", "maxLength": 20},
+    network={"anyOf": [{"type": "string", "maxLength": 20}, {"type": "null"}]},
     hidden={"anyOf": [{"type": "array", "items": saving.SIZE, "maxItems": 64}, {"type": "null"}]},
     epochs=MAYBE,
     batch_size=MAYBE,
@@ -39,7 +44,7 @@ class Recipe:
 
     n_models: int = 1
     latent_dim: int = 16
-    network: str = "dense"
+    network: str | None = None
     hidden: Sequence[int] | None = None
     epochs: int | None = None
     batch_size: int | None = None
@@ -85,42 +90,60 @@ class Recipe:
     ) -> tuple[VAE, np.ndarray]:
         """A VAE trained on four fifths of the items (n, ...), and the other fifth.
 
-        Training stops by the negative ELBO of the fifth. `label` names a bar of its progress.
+        A linear one is solved; another is trained until the negative ELBO of the fifth no longer
+        falls. `label` names a bar of its progress.
         """
         with _seeded(seed):
             order = np.random.RandomState(seed).permutation(len(items))
             held_out, some = np.split(items[order], [max(len(items) // 5, 5)])
-            batch = self.batch_size or int(np.clip(len(some) // 16, *BATCH))
-            epochs = self.epochs or int(np.clip(STEPS * batch // len(some), *EPOCHS))
             vae = self._model(items.shape[1:])
             if score is not None:
                 scores.get(score).copy().suit([vae])  # before a training that may take hours
-            vae.compile(keras.optimizers.Adam(self.learning_rate))
             if items.ndim < 4:
                 vae.adapt(items)
-            callbacks = [] if label is None else [_Bar(label)]
-            if self.early_stopping:
-                patience = max(10, epochs // 8)
-                callbacks.append(
-                    keras.callbacks.EarlyStopping(
-                        "val_loss", patience=patience, restore_best_weights=True
-                    )
-                )
-            options = {"validation_data": (held_out,), "callbacks": callbacks, "verbose": 0}
-            vae.fit(some, batch_size=batch, epochs=epochs, **options)
+            if vae.network == "linear":
+                fit_linear(vae, some)
+            else:
+                self._fit(vae, some, held_out, seed, label)
         return vae, held_out
+
+    def _fit(self, vae: VAE, x: np.ndarray, held_out: np.ndarray, seed: int, label: str | None):
+        """Many steps in one call of the graph, since between two a small model mostly waits."""
+        batch = self.batch_size or int(np.clip(len(x) // 16, *BATCH))
+        epochs = self.epochs or int(np.clip(STEPS * batch // len(x), *EPOCHS))
+        steps = epochs * math.ceil(len(x) / batch)
+        look = math.ceil(steps / LOOKS)
+        callbacks = [] if label is None else [_Bar(label)]
+        if self.early_stopping:
+            callbacks.append(
+                keras.callbacks.EarlyStopping(
+                    "val_loss", patience=PATIENCE, restore_best_weights=True
+                )
+            )
+        vae.compile(keras.optimizers.Adam(self.learning_rate), steps_per_execution=look)
+        vae.fit(
+            shuffled(x, batch, seed),
+            steps_per_epoch=look,
+            epochs=math.ceil(steps / look),
+            validation_data=(held_out,),
+            shuffle=False,  # `shuffled` does
+            callbacks=callbacks,
+            verbose=0,
+        )
 
     def _model(self, data_shape: tuple[int, ...]) -> VAE:
         """Rows and windows are standardised; pictures, in 0 to 1, are not."""
         pictures = len(data_shape) == 3
+        default = NETWORKS.get(len(data_shape), "dense") if self.hidden is None else "dense"
+        network = self.network or default
         units = self.hidden
-        if units is None and not pictures and self.network == "dense":
+        if units is None and not pictures and network == "dense":
             units = (64,)
         return VAE(
             latent_dim=self.latent_dim,
             likelihood="gaussian",
             data_shape=data_shape,
-            network=self.network,
+            network=network,
             hidden=units,
             standardise=not pictures,
         )
@@ -136,7 +159,7 @@ class _Bar(keras.callbacks.Callback):
     def on_train_begin(self, logs=None) -> None:
         """Draw it."""
         print(self.name)
-        self.bar = keras.utils.Progbar(self.params["epochs"], unit_name="epoch")
+        self.bar = keras.utils.Progbar(self.params["epochs"], unit_name="look")
 
     def on_epoch_end(self, epoch: int, logs=None) -> None:
         """Move it on."""
