@@ -27,6 +27,7 @@ FLOORS = {
     "scores": 3,
     "training": 3,
     "classes": 3,
+    "linear": 3,
     "records": 0,
     "model": 2,
     "losses": 1,
