@@ -1,4 +1,4 @@
-"""A VAE for data of any kind, trained without a question: its sizes, its steps, what stops it."""
+"""How `fit` makes a VAE for data of any kind: its sizes, its steps, what stops it."""
 
 from __future__ import annotations
 
@@ -18,18 +18,17 @@ FEWEST = 8  # examples
 STEPS, EPOCHS = 3000, (20, 300)  # about so many steps, in not fewer or more epochs
 BATCH = (16, 64)
 
-MAYBE = {"anyOf": [saving.SIZE, {"type": "null"}]}
 SCHEMA = saving.object_of(
     n_models=saving.COUNT,
     latent_dim=saving.SIZE,
-    network={"type": "string", "maxLength": 20},
-    hidden={"anyOf": [{"type": "array", "items": saving.SIZE, "maxItems": 64}, {"type": "null"}]},
-    epochs=MAYBE,
-    batch_size=MAYBE,
+    network=saving.WORD,
+    hidden=saving.maybe(saving.SIZES),
+    epochs=saving.maybe(saving.SIZE),
+    batch_size=saving.maybe(saving.SIZE),
     learning_rate={"type": "number", "exclusiveMinimum": 0},
     early_stopping={"type": "boolean"},
     max_categories=saving.SIZE,
-    seed={"type": "integer", "minimum": 0, "maximum": 2**32 - 1},
+    seed=saving.SEED,
 )
 
 
@@ -48,7 +47,7 @@ class Recipe:
     max_categories: int = 50
     seed: int = 0
 
-    def check(self) -> None:
+    def __post_init__(self) -> None:
         """Raise a ValueError for an argument out of range."""
         for name in ("n_models", "latent_dim", "max_categories"):
             check_count(name, getattr(self, name))
@@ -69,11 +68,11 @@ class Recipe:
         self, items: np.ndarray, score: str | scores.Score | None, verbose: int
     ) -> tuple[list[VAE], list[np.ndarray]]:
         """The models, each with the items (n, ...) that it was not trained on."""
-        found = []
+        pairs = []
         for m in range(self.n_models):
             label = f"model {m + 1} of {self.n_models}" if verbose else None
-            found.append(self.train(items, (self.seed * self.n_models + m) % 2**32, score, label))
-        trained, held_out = zip(*found, strict=True)
+            pairs.append(self.train(items, (self.seed * self.n_models + m) % 2**32, score, label))
+        trained, held_out = zip(*pairs, strict=True)
         return list(trained), list(held_out)
 
     def train(
