@@ -259,8 +259,8 @@ class AnomalyDetector:
     def p_value(self, items) -> np.ndarray:
         """Conformal p-values (n,) in (0, 1]: how often a normal item scores at least as high.
 
-        With classes, the largest of the p-values that each class gives: at least that of the item's
-        own class, which nobody has to know, so p <= rate is as rare as promised in each.
+        With classes, the largest of those that each class gives: at least that of the item's own
+        class, which nobody has to know, so p <= rate is as rare as promised in each.
         """
         class_scores, calibration = self._fitted().calibrated_scores(items)
         return calibration.p_values(class_scores)
@@ -351,10 +351,7 @@ class AnomalyDetector:
     def from_state(
         cls, state: dict, model: VAE | Sequence[VAE] | Scorer | None = None
     ) -> AnomalyDetector:
-        """The detector of this state; `model` is for parts of your own, as in `load`.
-
-        Raises a ValueError, or whatever a wrong state leads to: nothing in it is trusted.
-        """
+        """The detector of this state, of which nothing is trusted; `model` is that of `load`."""
         saving.check(state, SCHEMA)
         now, recipe = State.from_state(state, model), state["recipe"]
         new = cls(

@@ -18,19 +18,6 @@ FEWEST = 8  # examples
 STEPS, EPOCHS = 3000, (20, 300)  # about so many steps, in not fewer or more epochs
 BATCH = (16, 64)
 
-SCHEMA = saving.object_of(
-    n_models=saving.COUNT,
-    latent_dim=saving.SIZE,
-    network=saving.WORD,
-    hidden=saving.maybe(saving.SIZES),
-    epochs=saving.maybe(saving.SIZE),
-    batch_size=saving.maybe(saving.SIZE),
-    learning_rate={"type": "number", "exclusiveMinimum": 0},
-    early_stopping={"type": "boolean"},
-    max_categories=saving.SIZE,
-    seed=saving.SEED,
-)
-
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
@@ -123,6 +110,10 @@ class Recipe:
             hidden=units,
             standardise=not pictures,
         )
+
+
+# `Recipe` itself looks at the values
+SCHEMA = saving.object_of(**{field.name: {} for field in dataclasses.fields(Recipe)})
 
 
 class _Bar(keras.callbacks.Callback):
