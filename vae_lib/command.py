@@ -250,25 +250,19 @@ def _table(path: Path, label: str | None, drop: Sequence[str]) -> tuple:
 
 
 def write(path: str, header: Sequence[str], rows: Iterable[Sequence]) -> None:
-    """Write a CSV file, or to the standard output for "-", when all rows are there.
-
-    Raises a ValueError for a path that is a folder or in none.
-    """
+    """Write a CSV file, or to the standard output for "-", when all rows are there."""
 
     def fill(file) -> None:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
         writer.writerows(rows)
 
-    target = Path(path)
     if path == "-":
         text = io.StringIO()
         fill(text)
         sys.stdout.write(text.getvalue())
-    elif target.is_dir() or not target.parent.is_dir():
-        raise ValueError(f"out is {path!r}; expected a file's name in a folder that exists")
     else:
-        with saving.whole(target, "x", newline="", encoding="utf-8") as file:
+        with saving.whole(Path(path), "x", newline="", encoding="utf-8") as file:
             fill(file)
 
 

@@ -83,8 +83,6 @@ def save(path: str | Path, kind: str, state: dict) -> None:
     """
     check_path(path)
     target = Path(os.path.realpath(path))  # a link stays one
-    if target.is_dir() or not target.parent.is_dir():
-        raise ValueError(f"path is {str(path)!r}; expected a file's name in a folder that exists")
     arrays: dict[str, np.ndarray] = {}
     head = {
         "format": FORMAT,
@@ -113,8 +111,11 @@ def whole(target: Path, mode: str = "xb", **options: str) -> Iterator[IO]:
     """A new file under a temporary name beside `target`, whose place it takes when all is written.
 
     Of two who write at once, one wins. Whatever is raised inside, an interrupt too, leaves nothing
-    behind. `mode` and `options` are those of `open`; a mode begins with "x".
+    behind. `mode` and `options` are those of `open`; a mode begins with "x". Raises a ValueError
+    for a target that is a folder or in none.
     """
+    if target.is_dir() or not target.parent.is_dir():
+        raise ValueError(f"path is {str(target)!r}; expected a file's name in a folder that exists")
     temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}.part")
     try:
         with temporary.open(mode, **options) as file:

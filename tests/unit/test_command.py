@@ -96,9 +96,9 @@ def test_scores_are_the_librarys(here, source):
     assert [path.name for path in here.iterdir() if path.name.startswith(".")] == []
 
 
-@pytest.mark.parametrize("source", ["rows.csv", "rows.parquet"])
-def test_rows_of_a_table(here, source):
-    words = ["score", source, "--detector", "rows.detector", "--label", "faulty"]
+@pytest.mark.parametrize(("source", "option"), [("csv", "--label"), ("parquet", "--drop")])
+def test_rows_of_a_table(here, source, option):
+    words = ["score", f"rows.{source}", "--detector", "rows.detector", option, "faulty"]
     assert main([*words, "--out", "out.csv"]) == 0
     rows = rows_of("out.csv")
     assert_verdicts(rows, of_table().judge(table().drop(columns="faulty")))
@@ -204,6 +204,7 @@ def test_info(here, name, capsys):
     assert found["data_shape"] == ("2" if table else "8 x 8 x 1")
 
 
+TABLE = ("rows.csv", "--detector", "rows.detector")
 WRONG = {
     "no file": (["score", "no.npz"], "no.npz", "not there"),
     "another kind": (["score", "images.detector"], "images.detector", "expected a folder"),
@@ -217,6 +218,15 @@ WRONG = {
     "labels of an .npz": (["evaluate", "x.npz", "--label", "flags"], "no array 'flags'"),
     "out in no folder": (["score", "x.npz", "--out", "no/out.csv"], "a folder that exists"),
     "no PNG": (["score", "text"], "cannot be read"),
+    "no detector": (["score", "x.npz", "--detector", "no.detector"], "no.detector", "not there"),
+    "another file": (["score", "x.npz", "--detector", "x.npz"], "'x.npz'", "AnomalyDetector.save"),
+    "a column too many": (["score", *TABLE], "new columns 'faulty'"),
+    "no such column": (["score", *TABLE, "--drop", "nonsense"], "column 'nonsense' is not in"),
+    "a table without labels": (["evaluate", *TABLE, "--drop", "faulty"], "--label COLUMN"),
+    "labels of numbers": (["evaluate", *TABLE, "--label", "heat"], "is_anomaly has", "of bool"),
+    "anomalous pictures": (["calibrate", "pictures"], "has 3 labelled anomalies"),
+    "anomalies in an .npz": (["calibrate", "x.npz"], "has 3 labelled anomalies"),
+    "anomalous rows": (["calibrate", *TABLE, "--label", "faulty"], "has 10 labelled anomalies"),
 }
 
 
@@ -231,8 +241,9 @@ def test_what_is_wrong_is_a_sentence_and_nothing_is_written(here, capsys, case):
     np.savez("two.npz", a=np.zeros(3), b=np.zeros(3))
     Path("broken.npz").write_text("no archive")
     before = sorted(here.rglob("*"))
-    out = [] if "--out" in arguments else ["--out", "out.csv"]
-    status = main([name, *arguments, "--detector", "images.detector", *out])
+    for option, value in (("--out", "out.csv"), ("--detector", "images.detector")):
+        arguments += [] if option in arguments else [option, value]
+    status = main([name, *arguments])
     message = capsys.readouterr().err
     assert status == 2 and message.startswith(f"python -m vae_lib {name}: ")
     assert [word for word in words if word not in message] == [] and "Traceback" not in message
@@ -244,32 +255,6 @@ def test_pictures_of_other_sizes_where_asked(here):
     Image.fromarray(np.full((16, 12), 60, "u1")).save("large/a.png")
     words = ["score", "large", "--detector", "images.detector", "--out", "out.csv"]
     assert main([*words, "--resize", "pad"]) == 0 and len(rows_of("out.csv")) == 1
-
-
-@pytest.mark.parametrize("name", ["no.detector", "x.npz"])
-def test_no_detector(here, capsys, name):
-    assert main(["score", "x.npz", "--detector", name]) == 2
-    assert name in capsys.readouterr().err
-
-
-def test_a_table_without_its_columns_or_labels(here, capsys):
-    words = ["score", "rows.csv", "--detector", "rows.detector"]
-    assert main(words) == 2 and "faulty" in capsys.readouterr().err
-    assert main([*words, "--drop", "nonsense"]) == 2 and "nonsense" in capsys.readouterr().err
-    assert main([*words, "--drop", "faulty", "--out", "out.csv"]) == 0
-    assert main(["evaluate", *words[1:]]) == 2 and "--label" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("source", "detector", "n"),
-    [("pictures", "images", 3), ("x.npz", "images", 3), ("rows.csv", "rows", 10)],
-)
-def test_labelled_anomalies_calibrate_nothing(here, source, detector, n, capsys):
-    out = ["--detector", f"{detector}.detector", "--out", "new.detector"]
-    label = ["--label", "faulty"] if detector == "rows" else []
-    assert main(["calibrate", source, *out, *label]) == 2
-    assert f"has {n} labelled anomalies" in capsys.readouterr().err
-    assert not Path("new.detector").exists()
 
 
 def test_an_interrupt_leaves_the_old_file(here, monkeypatch):

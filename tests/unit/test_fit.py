@@ -188,7 +188,7 @@ def test_several_models_become_one_graph(detector, of_waves, tmp_path):
 # Training
 
 
-def test_few_rows_are_told_and_fewer_refused(complains):
+def test_few_rows_warn_and_fewer_are_refused(complains):
     with pytest.warns(UserWarning, match=r"scores has 4 values; expected 19 or more .* quantile"):
         found = AnomalyDetector(**QUICK).fit(rows(20))
     assert found.method == "quantile"

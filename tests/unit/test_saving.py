@@ -93,9 +93,22 @@ def test_other_files(tmp_path, complains):
         AnomalyDetector.load(tmp_path / "nothing")
 
 
+def attack(path: Path) -> bytes:
+    """A .keras file with a Lambda that downloads when it is called: Keras's safe mode lets it."""
+    layer = keras.layers.Lambda(keras.ops.abs, output_shape=(3,))
+    keras.Sequential([keras.Input((3,)), layer]).save(path)
+    parts = members(path)
+    config = json.loads(parts["config.json"])
+    download = {"module": "keras.datasets.mnist", "class_name": "function", "config": "load_data"}
+    for one in config["config"]["layers"]:
+        if one["class_name"] == "Lambda":
+            one["config"]["function"] = {**download, "registered_name": "load_data"}
+    seal(path, parts | {"config.json": json.dumps(config).encode()})
+    return path.read_bytes()
+
+
 def test_a_keras_file_inside_is_never_opened(path, complains, tmp_path, monkeypatch):
-    VAE(2, **SMALL).save(tmp_path / "it.keras")
-    seal(path, members(path) | {"model0.keras": (tmp_path / "it.keras").read_bytes()})
+    seal(path, members(path) | {"model0.keras": attack(tmp_path / "attack.keras")})
     for name in ("load_model", "deserialize_keras_object"):
         monkeypatch.setattr(keras.saving, name, lambda *_, **__: pytest.fail("it was opened"))
     refused(path, complains, "model0.keras")

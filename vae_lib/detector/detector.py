@@ -330,10 +330,9 @@ class AnomalyDetector:
     ) -> AnomalyDetector:
         """The detector that `save` wrote.
 
-        A file from a stranger cannot run code, read a file or reach the network: it holds numbers
-        and sizes alone. It can still be wrong: the detector then says what the stranger wants.
-        `model` is for parts of your own: build the model, or the list of them, as you did, and its
-        weights become those of the file.
+        A file from a stranger cannot run code, read a file or reach the network, but its detector
+        may say what the stranger wants. `model` is for parts of your own: build the model, or the
+        list of them, as you did, and its weights become those of the file.
 
         Raises:
             ValueError: a file that is not a detector, is damaged, edited or inconsistent, or was
