@@ -16,7 +16,7 @@ import keras
 import numpy as np
 
 from .. import networks, saving
-from ..batches import Form, arrays
+from ..batches import Form
 from ..classes import ConditionalVAE, Given, MixtureVAE
 from ..likelihoods import Bernoulli, Gaussian
 from ..model import POLICIES, VAE
@@ -259,18 +259,9 @@ class OwnScore(Score):
             raise ValueError(f"{problem}; expected one with a method heatmap(images)")
         return self.of(model, images, pixels=True)[0]
 
-    def of(self, model, images, pixels=False, first: int = 0) -> tuple[np.ndarray, bytes]:
-        """Scores (n,) or maps, float64, and the fingerprint of the weights that gave them."""
-        self.check_model(model)
-        parts, seen = [], first
-        for batch, _ in arrays(images, model.form("images")):
-            values = self._ask(model, np.asarray(batch, model.variable_dtype), pixels)
-            self._check_finite(values, seen)
-            parts.append(values)
-            seen += len(values)
-        return np.concatenate(parts), digest(model)
-
-    def _ask(self, model: keras.Model, batch: np.ndarray, pixels: bool) -> np.ndarray:
+    def _run(self, model: keras.Model, images: np.ndarray, pixels: bool):
+        """Scores (n,) or maps, float64, and the digest of the weights that gave them."""
+        batch = np.asarray(images, model.variable_dtype)
         name, n = "heatmap" if pixels else "score", len(batch)
         shape = (BLOCK, *batch.shape[1:]) if pixels else (BLOCK,)
         padded = np.concatenate([batch, np.repeat(batch[-1:], -n % BLOCK, axis=0)])
@@ -283,7 +274,7 @@ class OwnScore(Score):
                 advice = "expected the same numbers: fix the seed of its noise"
                 raise ValueError(f"{call} gave other numbers when it was asked again; {advice}")
             self._asked_twice = True
-        return np.concatenate(answers)[:n]
+        return np.concatenate(answers)[:n], digest(model)
 
 
 def _numbers(ask: Callable, block: np.ndarray, shape: tuple[int, ...], call: str) -> np.ndarray:

@@ -78,38 +78,23 @@ class Recipe:
             held_out, some = np.split(items[order], [max(len(items) // 5, 5)])
             batch = self.batch_size or int(np.clip(len(some) // 16, *BATCH))
             epochs = self.epochs or int(np.clip(STEPS * batch // len(some), *EPOCHS))
-            vae = self._model(items.shape[1:])
+            hidden, pictures = self.hidden, items.ndim == 4  # which are in 0 to 1, one scale
+            if hidden is None and not pictures and self.network == "dense":
+                hidden = (64,)
+            sizes = (items.shape[1:], self.network, hidden)
+            vae = VAE(self.latent_dim, "gaussian", *sizes, standardise=not pictures)
             if score is not None:
                 scores.get(score).copy().suit([vae])  # before a training that may take hours
             vae.compile(keras.optimizers.Adam(self.learning_rate))
-            if items.ndim < 4:
+            if not pictures:
                 vae.adapt(items)
             callbacks = [] if label is None else [_Bar(label)]
             if self.early_stopping:
-                patience = max(10, epochs // 8)
-                callbacks.append(
-                    keras.callbacks.EarlyStopping(
-                        "val_loss", patience=patience, restore_best_weights=True
-                    )
-                )
+                how = {"patience": max(10, epochs // 8), "restore_best_weights": True}
+                callbacks.append(keras.callbacks.EarlyStopping("val_loss", **how))
             options = {"validation_data": (held_out,), "callbacks": callbacks, "verbose": 0}
             vae.fit(some, batch_size=batch, epochs=epochs, **options)
         return vae, held_out
-
-    def _model(self, data_shape: tuple[int, ...]) -> VAE:
-        """Rows and windows are standardised; pictures, in 0 to 1, are not."""
-        pictures = len(data_shape) == 3
-        units = self.hidden
-        if units is None and not pictures and self.network == "dense":
-            units = (64,)
-        return VAE(
-            latent_dim=self.latent_dim,
-            likelihood="gaussian",
-            data_shape=data_shape,
-            network=self.network,
-            hidden=units,
-            standardise=not pictures,
-        )
 
 
 # `Recipe` itself looks at the values
