@@ -7,6 +7,7 @@ is no larger than its bytes on disk.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.metadata
 import io
@@ -14,15 +15,15 @@ import json
 import os
 import shutil
 import threading
+import uuid
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import jsonschema
 import numpy as np
 
-from . import files
 from .checks import check_path
 
 FORMAT = 3  # 1 had Keras files inside, 2 two kinds of detectors
@@ -45,14 +46,22 @@ def object_of(optional: dict | None = None, **required: dict) -> dict:
     }
 
 
+def maybe(schema: dict) -> dict:
+    """The JSON schema of such a value, or of null."""
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
 ARRAY_SCHEMA: dict = {}  # `read` has put an array there; whoever takes it looks at its shape
 SIZE = {"type": "integer", "minimum": 1, "maximum": 2**24}
+SIZES = {"type": "array", "items": SIZE, "maxItems": 64}
 COUNT = {**SIZE, "maximum": 4096}
+SEED = {"type": "integer", "minimum": 0, "maximum": 2**32 - 1}
+WORD = {"type": "string", "maxLength": 200}
 NAMES = {"type": "array", "items": {"type": "string"}, "uniqueItems": True}
 HEAD = object_of(
     format={"const": FORMAT},
     kind={"type": "string"},
-    written_by={"type": "object", "additionalProperties": {"type": "string", "maxLength": 200}},
+    written_by={"type": "object", "additionalProperties": WORD},
     state={"type": "object"},
 )
 
@@ -74,8 +83,6 @@ def save(path: str | Path, kind: str, state: dict) -> None:
     """
     check_path(path)
     target = Path(os.path.realpath(path))  # a link stays one
-    if target.is_dir() or not target.parent.is_dir():
-        raise ValueError(f"path is {str(path)!r}; expected a file's name in a folder that exists")
     arrays: dict[str, np.ndarray] = {}
     head = {
         "format": FORMAT,
@@ -91,12 +98,35 @@ def save(path: str | Path, kind: str, state: dict) -> None:
         np.save(buffer, array, allow_pickle=False)
         members[f"{name}.npy"] = buffer.getvalue()
     members[CHECKSUM] = _digest(members).encode()
-    with files.whole(target) as file:
+    with whole(target) as file:
         with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
             for name, member in members.items():
                 archive.writestr(name, member)
         if target.exists():
             shutil.copymode(target, file.name)
+
+
+@contextlib.contextmanager
+def whole(target: Path, mode: str = "xb", **options: str) -> Iterator[IO]:
+    """A new file under a temporary name beside `target`, whose place it takes when all is written.
+
+    Of two who write at once, one wins. Whatever is raised inside, an interrupt too, leaves nothing
+    behind. `mode` and `options` are those of `open`; a mode begins with "x". Raises a ValueError
+    for a target that is a folder or in none.
+    """
+    if target.is_dir() or not target.parent.is_dir():
+        raise ValueError(f"path is {str(target)!r}; expected a file's name in a folder that exists")
+    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}.part")
+    try:
+        with temporary.open(mode, **options) as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            temporary.unlink()
+        raise
 
 
 def load(path: str | Path, kind: str, make: Callable[[dict], Any]) -> Any:

@@ -107,6 +107,6 @@ class VAEDetector(OutlierMixin, BaseEstimator):
             return X if names is None else pandas().DataFrame(X, columns=names)
         names_of(X, "X")  # each there once
         if len(X) < least:
-            came = f"X has {len(X)} sample(s) (shape {X.shape})"
-            raise ValueError(f"{came}; expected {least} or more")
+            problem = f"X has {len(X)} sample(s) (shape {X.shape})"
+            raise ValueError(f"{problem}; expected {least} or more")
         return validate_data(self, X, reset=reset, skip_check_array=True)

@@ -94,13 +94,13 @@ class Stream:
         every: int | None = None,
     ):
         if not isinstance(detector, AnomalyDetector):
-            found = f"detector is a {type(detector).__name__}"
-            raise ValueError(f"{found}; expected an AnomalyDetector of one VAE")
+            problem = f"detector is a {type(detector).__name__}"
+            raise ValueError(f"{problem}; expected an AnomalyDetector of one VAE")
         if detector.threshold is None:
             raise ValueError("detector has no threshold; expected a calibrated one")
         if np.ndim(detector.threshold):  # classes: its scores are each of another distribution
-            found = f"detector has a threshold for each of {len(detector.threshold)} classes"
-            raise ValueError(f"{found}; expected one for all, as of a VAE or a MixtureVAE")
+            problem = f"detector has a threshold for each of {len(detector.threshold)} classes"
+            raise ValueError(f"{problem}; expected one for all, as of a VAE or a MixtureVAE")
         if threshold not in THRESHOLDS:
             raise ValueError(f"threshold is {threshold!r}; expected one of {THRESHOLDS}")
         check_count("memory", memory)
@@ -254,27 +254,24 @@ class Stream:
     def from_state(cls, state: dict) -> Stream:
         """The stream of this state. Raises a ValueError where its parts do not fit."""
         saving.check(state, SCHEMA)
-        stream = cls(AnomalyDetector.from_state(state["detector"]), **state["settings"])
-        stream._take(state["numbers"], state["arrays"])
-        return stream
-
-    def _take(self, numbers: dict, arrays: dict[str, object]) -> None:
-        """The state of another stream with this detector and these settings."""
-        sizes = {"recent": (self.memory,), "bets": (len(BETS),), "pool": (None,)}
-        sizes |= {"window": (None, *self._item), "events": (None, 4)}
+        new = cls(AnomalyDetector.from_state(state["detector"]), **state["settings"])
+        arrays = state["arrays"]
+        sizes = {"recent": (new.memory,), "bets": (len(BETS),), "pool": (None,)}
+        sizes |= {"window": (None, *new._item), "events": (None, 4)}
         for name, size in sizes.items():
-            array = arrays[name] if isinstance(arrays[name], np.ndarray) else None
-            fits = array is not None and np.isfinite(array).all() and array.ndim == len(size)
-            if not fits or any(n not in (None, m) for n, m in zip(size, array.shape, strict=True)):
-                found = None if array is None else array.shape
-                raise ValueError(f"its {name} has shape {found}; expected finite numbers {size}")
-        if len(arrays["window"]) >= max(self._length, 1) and self._length > 1:
+            shape = np.shape(array := arrays[name])
+            fits = isinstance(array, np.ndarray) and np.isfinite(array).all()
+            fits = fits and len(shape) == len(size)
+            if not fits or any(n not in (None, m) for n, m in zip(size, shape, strict=True)):
+                raise ValueError(f"its {name} has shape {shape}; expected finite numbers {size}")
+        if len(arrays["window"]) >= new._length > 1:
             raise ValueError(f"its window has {len(arrays['window'])} points already")
-        for name, value in numbers.items():
-            setattr(self, name, value)
-        self._recent, self._bets = arrays["recent"].astype("float64"), arrays["bets"]
-        self._pool, self._window = sorted(arrays["pool"].tolist()), arrays["window"]
-        self._events = [(int(a), int(b), int(c), float(d)) for a, b, c, d in arrays["events"]]
+        for name, value in state["numbers"].items():
+            setattr(new, name, value)
+        new._recent, new._bets = arrays["recent"].astype("float64"), arrays["bets"]
+        new._pool, new._window = sorted(arrays["pool"].tolist()), arrays["window"]
+        new._events = [(int(a), int(b), int(c), float(d)) for a, b, c, d in arrays["events"]]
+        return new
 
 
 NUMBER = {"type": "number"}

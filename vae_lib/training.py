@@ -17,7 +17,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from . import files, losses
+from . import losses, saving
 from .batches import checked, plain_errors
 from .checks import check_count, check_seed, is_real
 from .model import VAE
@@ -288,7 +288,7 @@ class Resume(keras.callbacks.BackupAndRestore):
     def _write_note(self) -> None:
         self._memories = {digest: self._memories.get(digest) for digest in self._backups}
         note = {**self._run, "backups": self._backups, "memories": self._memories}
-        with files.whole(self._note, "x") as file:
+        with saving.whole(self._note, "x") as file:
             json.dump(note, file)
         used = {(memory or {}).get("weights") for memory in self._memories.values()}
         for file in self._note.parent.glob("best.*.npz"):

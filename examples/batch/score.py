@@ -38,35 +38,36 @@ class Loader(WorkerPlugin):
 
     def setup(self, worker) -> None:
         """Called in the worker."""
-        from vae_lib.command import cli
+        from vae_lib import command
 
-        worker.detector = cli.load(self.path)
+        worker.detector = command.load(self.path)
 
 
 def score_shard(shard: str, out: str, detector=None, pause: float = 0.0) -> tuple[str, int, int]:
     """Score one shard, unless its file is there; returns its name, its rows, and who did it."""
-    from vae_lib.command import cli, inputs, output
+    from vae_lib import command
 
     target = Path(out) / f"{Path(shard).stem}.csv"
     if not target.exists():
         detector = get_worker().detector if detector is None else detector
         try:
-            source, rows = inputs.read(shard, cli.shape_of(detector)), []
-            for part in source.parts:
-                rows += zip(part.names, *cli.scored(detector, part.items), strict=True)
+            source, rows = command.read(shard, command.shape_of(detector)), []
+            for items in source.parts:
+                rows += command.scored(detector, items)
         except ValueError as error:
             raise ValueError(f"{Path(shard).name}: {error}") from error
         time.sleep(pause)
-        output.write(str(target), (source.kind, *cli.SCORES), rows)
+        named = [(name, *row) for name, row in zip(source.names, rows, strict=True)]
+        command.write(str(target), (source.kind, *command.SCORES), named)
     with target.open(encoding="utf-8") as file:
         return target.name, sum(1 for _ in file) - 1, os.getpid()
 
 
 def in_this_process(shards: list[str], options: argparse.Namespace) -> Iterator:
     """Without Dask, to compare with."""
-    from vae_lib.command import cli
+    from vae_lib import command
 
-    detector = cli.load(options.detector)
+    detector = command.load(options.detector)
     return (score_shard(shard, options.out, detector, options.pause) for shard in shards)
 
 

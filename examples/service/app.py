@@ -34,7 +34,7 @@ from prometheus_client import (
 from starlette.requests import ClientDisconnect
 
 import vae_lib
-from vae_lib.command.cli import facts, load, scored, shape_of
+from vae_lib.command import facts, load, scored, shape_of
 
 SLOWEST = 10.0  # seconds that a request's body may take to arrive
 
@@ -172,7 +172,7 @@ async def _body(request: Request) -> bytes:
 def _scored(kind: str, body: bytes) -> list[dict]:
     detector, found = app.state.detector, []
     given = items.read(kind, body, detector, app.state.max_items)
-    for value, p_value, is_anomaly in zip(*scored(detector, given), strict=True):
+    for value, p_value, is_anomaly in scored(detector, given):
         found.append({"score": value, "p_value": p_value, "is_anomaly": bool(is_anomaly)})
         ITEMS.labels("anomaly" if is_anomaly else "normal").inc()
         P_VALUES.observe(p_value)

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from vae_lib import data, frames
-from vae_lib.command.cli import shape_of
+from vae_lib.command import shape_of
 
 PICTURES = {"image/png": ".png", "image/jpeg": ".jpg"}
 KINDS = (*PICTURES, "application/json")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -250,6 +249,8 @@ NO_CLASSES = {
 NO_FLAGS = {
     "too few": (np.arange(39) % 2 == 1, "is_anomaly has shape (39,)"),
     "integers": (np.arange(40) % 3, "dtype int64"),
+    "negative": (-(np.arange(40) % 2), "dtype int64"),
+    "floats": (np.arange(40) % 2.0, "dtype float64"),
     "words": (np.array(["yes", "no"] * 20), "dtype <U3"),
     "columns": (np.zeros((40, 2), bool), "shape (40, 2)"),
     "all normal": (np.zeros(40, bool), "one kind"),
@@ -445,10 +446,11 @@ def stale() -> AnomalyDetector:
     [
         lambda detector, folder: detector.is_anomaly(pictures()),
         lambda detector, folder: detector.p_value(pictures()),
+        lambda detector, folder: detector.judge(pictures()),
         lambda detector, folder: detector.evaluate(pictures(), np.arange(40) > 3),
         lambda detector, folder: detector.save(folder / "detector"),
     ],
-    ids=["predict", "p_value", "evaluate", "save"],
+    ids=["is_anomaly", "p_value", "judge", "evaluate", "save"],
 )
 @pytest.mark.parametrize(
     ("make", "words"),
@@ -461,40 +463,6 @@ def test_without_a_threshold(tmp_path, act, make, words):
     with pytest.raises(NotFittedError, match=words):
         act(make(), tmp_path)
     assert not list(tmp_path.iterdir())
-
-
-def keras_file(path: Path) -> None:
-    it().vae.save(path.with_suffix(".keras"))
-    path.with_suffix(".keras").rename(path)
-
-
-def a_zip(path: Path) -> None:
-    with zipfile.ZipFile(path, "w") as file:
-        file.writestr("readme", "no detector")
-
-
-def an_npz(path: Path) -> None:
-    with path.open("wb") as file:
-        np.savez(file, x=it().x)
-
-
-def half(path: Path) -> None:
-    it().detector.save(path)
-    path.write_bytes(path.read_bytes()[:999])
-
-
-@pytest.mark.parametrize(
-    "make", [lambda path: path.write_text("text"), Path.touch, keras_file, a_zip, an_npz, half]
-)
-def test_no_file_of_a_detector(complains, tmp_path, make):
-    make(tmp_path / "detector")
-    words = f"path is '{tmp_path / 'detector'}'", "expected a file that AnomalyDetector.save wrote"
-    complains(lambda: AnomalyDetector.load(tmp_path / "detector"), *words)
-
-
-def test_a_file_that_is_not_there(tmp_path):
-    with pytest.raises(FileNotFoundError, match="nothing"):
-        AnomalyDetector.load(tmp_path / "nothing")
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from vae_lib import VAE, AnomalyDetector, data, thresholds
-from vae_lib.command import main, output
+from vae_lib import VAE, AnomalyDetector, command, data, series, thresholds
+from vae_lib.command import main
 
 SHAPE = (8, 8, 1)
 
@@ -79,48 +79,50 @@ def rows_of(path: str | Path) -> list[dict]:
     return list(csv.DictReader(Path(path).open(encoding="utf-8")))
 
 
-def columns(found: list[dict]) -> list[np.ndarray]:
-    return [np.array([float(row[n]) for row in found]) for n in ("score", "p_value", "is_anomaly")]
-
-
-def assert_equal(found: list[dict], detector, items) -> None:
-    scores, p_values, alarms = columns(found)
-    np.testing.assert_array_equal(scores, detector.score(items))
-    np.testing.assert_array_equal(p_values, detector.p_value(items))
-    np.testing.assert_array_equal(alarms, detector.is_anomaly(items))
-    assert 0 < alarms.sum() < len(alarms)
+def assert_verdicts(rows: list[dict], verdicts) -> None:
+    for name in ("score", "p_value", "is_anomaly"):
+        values = np.array([float(row[name]) for row in rows])
+        np.testing.assert_allclose(values, np.asarray(getattr(verdicts, name)), rtol=1e-12)
+    assert 0 < values.sum() < len(values)
 
 
 @pytest.mark.parametrize("source", ["pictures", "x.npz"])
 def test_scores_are_the_librarys(here, source):
     assert main(["score", source, "--detector", "images.detector", "--out", "out.csv"]) == 0
-    found = rows_of("out.csv")
-    files = sorted(
-        file.relative_to("pictures").as_posix() for file in Path("pictures").rglob("*.png")
-    )
-    names = [row["file"] for row in found] if source == "pictures" else None
-    assert names in (None, files)
-    items = data.read_images([Path("pictures") / file for file in files])
-    assert_equal(found, of_images(), items)
+    rows, files = rows_of("out.csv"), sorted(Path("pictures").rglob("*.png"))
+    if source == "pictures":
+        assert [Path("pictures") / row["file"] for row in rows] == files
+    assert_verdicts(rows, of_images().judge(data.read_images(files)))
     assert [path.name for path in here.iterdir() if path.name.startswith(".")] == []
 
 
-@pytest.mark.parametrize("source", ["rows.csv", "rows.parquet"])
-def test_rows_of_a_table(here, source):
-    command = ["score", source, "--detector", "rows.detector", "--label", "faulty"]
-    assert main([*command, "--out", "out.csv"]) == 0
-    expected = of_table().judge(table().drop(columns="faulty"))
-    scores, p_values, alarms = columns(rows_of("out.csv"))
-    np.testing.assert_allclose(scores, expected["score"], rtol=1e-12)
-    np.testing.assert_allclose(p_values, expected["p_value"], rtol=1e-12)
-    np.testing.assert_array_equal(alarms, expected["is_anomaly"])
-    assert [row["row"] for row in rows_of("out.csv")] == [str(i) for i in range(len(table()))]
+@pytest.mark.parametrize(("source", "option"), [("csv", "--label"), ("parquet", "--drop")])
+def test_rows_of_a_table(here, source, option):
+    words = ["score", f"rows.{source}", "--detector", "rows.detector", option, "faulty"]
+    assert main([*words, "--out", "out.csv"]) == 0
+    rows = rows_of("out.csv")
+    assert_verdicts(rows, of_table().judge(table().drop(columns="faulty")))
+    assert [row["row"] for row in rows] == [str(i) for i in range(len(table()))]
+
+
+def test_points_of_a_series_are_judged_by_windows_that_reach_over_parts(here, monkeypatch):
+    points = np.random.RandomState(0).randn(60, 2).astype("float32")
+    vae = VAE(2, "gaussian", (8, 2), "dense", hidden=(4,))
+    windows = series.windows(points, 8).values
+    detector = AnomalyDetector(vae, "reconstruction").calibrate(windows, 0.1)
+    detector.save("series.detector")
+    frame = pd.DataFrame(points, columns=["a", "b"]).astype("float64")
+    frame.to_csv("points.csv", index=False)
+    monkeypatch.setattr("vae_lib.command.PART", 9)
+    arguments = ["points.csv", "--detector", "series.detector", "--out", "out.csv"]
+    assert main(["score", *arguments]) == 0
+    assert_verdicts(rows_of("out.csv"), detector.judge(frame))
 
 
 def test_parts_are_put_together_in_order(here, monkeypatch):
     arguments = ["score", "pictures", "--detector", "images.detector", "--out"]
     main([*arguments, "one.csv"])
-    monkeypatch.setattr("vae_lib.command.inputs.PART", 5)
+    monkeypatch.setattr("vae_lib.command.PART", 5)
     main([*arguments, "three.csv"])
     assert Path("one.csv").read_text() == Path("three.csv").read_text()
 
@@ -140,17 +142,27 @@ def test_it_prints_without_out(here, capsys):
     assert len(printed) == 12 and list(printed[0]) == ["row", "score", "p_value", "is_anomaly"]
 
 
-def test_a_new_threshold(here):
-    np.savez("normal.npz", images=levels(80, seed=5))
-    command = ["calibrate", "normal.npz", "--detector", "images.detector", "--out", "new.detector"]
-    assert main([*command, "--false-alarm-rate", "0.2", "--method", "quantile"]) == 0
-    found = AnomalyDetector.load("new.detector")
-    x = levels(80, seed=5) / np.float32(255)
-    expected = np.quantile(of_images().score(x), 0.8)
-    assert found.threshold == pytest.approx(expected) and found.method == "quantile"
-    assert main(command) == 0  # and with the rate and method of before
-    found = AnomalyDetector.load("new.detector")
-    assert (found.false_alarm_rate, found.method) == (0.1, "conformal")
+@pytest.mark.parametrize("kind", ["images", "rows"])
+def test_a_new_threshold(here, kind):
+    if kind == "images":
+        np.savez("normal.npz", images=levels(80, seed=5))
+        detector, items = of_images(), levels(80, seed=5) / np.float32(255)
+        words = ["calibrate", "normal.npz"]
+    else:
+        normal = table()[table()["faulty"] == 0]
+        normal.to_csv("normal.csv", index=False)
+        detector, items = of_table(), normal.drop(columns="faulty")
+        words = ["calibrate", "normal.csv", "--label", "faulty"]
+    words += ["--detector", f"{kind}.detector", "--out", "new.detector"]
+    assert main([*words, "--false-alarm-rate", "0.2", "--method", "quantile"]) == 0
+    new, scores = AnomalyDetector.load("new.detector"), detector.score(items)
+    assert new.threshold == pytest.approx(np.quantile(scores, 0.8), rel=1e-5)
+    assert (new.false_alarm_rate, new.method) == (0.2, "quantile")
+    np.testing.assert_allclose(new.score(items), scores, rtol=1e-6)
+    assert main(words) == 0  # and with the rate and method of before
+    new = AnomalyDetector.load("new.detector")
+    assert new.threshold == pytest.approx(thresholds.conformal(scores, 0.1), rel=1e-5)
+    assert (new.false_alarm_rate, new.method) == (0.1, "conformal")
 
 
 @pytest.mark.parametrize(
@@ -162,8 +174,7 @@ def test_a_new_threshold(here):
     ],
 )
 def test_figures(here, source, detector, more):
-    command = ["evaluate", source, "--detector", detector, "--out", "figures.csv", *more]
-    assert main(command) == 0
+    assert main(["evaluate", source, "--detector", detector, "--out", "figures.csv", *more]) == 0
     figures = {row["figure"]: row for row in rows_of("figures.csv")}
     if source == "rows.csv":
         truth = table()["faulty"].to_numpy()
@@ -193,84 +204,57 @@ def test_info(here, name, capsys):
     assert found["data_shape"] == ("2" if table else "8 x 8 x 1")
 
 
+TABLE = ("rows.csv", "--detector", "rows.detector")
 WRONG = {
     "no file": (["score", "no.npz"], "no.npz", "not there"),
     "another kind": (["score", "images.detector"], "images.detector", "expected a folder"),
     "a table to images": (["score", "rows.csv"], "table", "expected images of shape"),
     "an empty folder": (["score", "empty"], "without a picture"),
-    "no labels": (["evaluate", "flat"], "lies in no folder", "expected 'normal'"),
+    "no labels": (["evaluate", "flat"], "no labels", "'normal'"),
+    "a stray picture": (["evaluate", "stray"], "'a.png' lies in no folder of one label"),
     "another size": (["score", "large"], "shape (1, 9, 9, 1)", "expected"),
-    "no such array": (["score", "x.npz", "--array", "y"], "arrays ['images']", "'y'"),
+    "no such array": (["score", "two.npz"], "arrays ['a', 'b']", "'images'"),
     "no .npz": (["score", "broken.npz"], "cannot be read"),
     "labels of an .npz": (["evaluate", "x.npz", "--label", "flags"], "no array 'flags'"),
     "out in no folder": (["score", "x.npz", "--out", "no/out.csv"], "a folder that exists"),
     "no PNG": (["score", "text"], "cannot be read"),
+    "no detector": (["score", "x.npz", "--detector", "no.detector"], "no.detector", "not there"),
+    "another file": (["score", "x.npz", "--detector", "x.npz"], "'x.npz'", "AnomalyDetector.save"),
+    "a column too many": (["score", *TABLE], "new columns 'faulty'"),
+    "no such column": (["score", *TABLE, "--drop", "nonsense"], "column 'nonsense' is not in"),
+    "a table without labels": (["evaluate", *TABLE, "--drop", "faulty"], "--label COLUMN"),
+    "labels of numbers": (["evaluate", *TABLE, "--label", "heat"], "is_anomaly has", "of bool"),
+    "anomalous pictures": (["calibrate", "pictures"], "has 3 labelled anomalies"),
+    "anomalies in an .npz": (["calibrate", "x.npz"], "has 3 labelled anomalies"),
+    "anomalous rows": (["calibrate", *TABLE, "--label", "faulty"], "has 10 labelled anomalies"),
 }
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_what_is_wrong_is_told_in_a_sentence(here, capsys, case):
-    (command, *arguments), *words = WRONG[case]
-    for folder, name in (("empty", None), ("flat", "a.png"), ("large", "a.png"), ("text", "a.png")):
+def test_what_is_wrong_is_a_sentence_and_nothing_is_written(here, capsys, case):
+    (name, *arguments), *words = WRONG[case]
+    Path("empty").mkdir()
+    for folder, side in (("flat", 8), ("large", 9), ("text", 8), ("stray", 8), ("stray/good", 8)):
         Path(folder).mkdir()
-        side = 9 if folder == "large" else 8
-        if name:
-            Image.fromarray(np.zeros((side, side), "u1")).save(Path(folder) / name)
+        Image.fromarray(np.zeros((side, side), "u1")).save(Path(folder) / "a.png")
     Path("text/a.png").write_text("no picture")
+    np.savez("two.npz", a=np.zeros(3), b=np.zeros(3))
     Path("broken.npz").write_text("no archive")
     before = sorted(here.rglob("*"))
-    out = [] if "--out" in arguments else ["--out", "out.csv"]
-    status = main([command, *arguments, "--detector", "images.detector", *out])
-    told = capsys.readouterr().err
-    assert status == 2 and told.startswith(f"python -m vae_lib {command}: ")
-    assert [word for word in words if word not in told] == [] and "Traceback" not in told
-    assert len(told.splitlines()) == 1 and sorted(here.rglob("*")) == before
+    for option, value in (("--out", "out.csv"), ("--detector", "images.detector")):
+        arguments += [] if option in arguments else [option, value]
+    status = main([name, *arguments])
+    message = capsys.readouterr().err
+    assert status == 2 and message.startswith(f"python -m vae_lib {name}: ")
+    assert [word for word in words if word not in message] == [] and "Traceback" not in message
+    assert len(message.splitlines()) == 1 and sorted(here.rglob("*")) == before
 
 
 def test_pictures_of_other_sizes_where_asked(here):
     Path("large").mkdir()
     Image.fromarray(np.full((16, 12), 60, "u1")).save("large/a.png")
-    command = ["score", "large", "--detector", "images.detector", "--out", "out.csv"]
-    assert main([*command, "--resize", "pad"]) == 0 and len(rows_of("out.csv")) == 1
-
-
-@pytest.mark.parametrize("name", ["no.detector", "x.npz"])
-def test_no_detector(here, capsys, name):
-    assert main(["score", "x.npz", "--detector", name]) == 2
-    assert name in capsys.readouterr().err
-
-
-def test_a_table_without_its_columns_or_labels(here, capsys):
-    command = ["score", "rows.csv", "--detector", "rows.detector"]
-    assert main(command) == 2 and "faulty" in capsys.readouterr().err
-    assert main([*command, "--drop", "nonsense"]) == 2 and "nonsense" in capsys.readouterr().err
-    assert main([*command, "--drop", "faulty", "--out", "out.csv"]) == 0
-    assert main(["evaluate", *command[1:]]) == 2 and "--label" in capsys.readouterr().err
-
-
-def test_a_new_threshold_of_a_table(here, capsys):
-    normal = table()[table()["faulty"] == 0]
-    normal.to_csv("normal.csv", index=False)
-    out = ["--detector", "rows.detector", "--label", "faulty", "--out", "new.detector"]
-    assert main(["calibrate", "normal.csv", *out, "--false-alarm-rate", "0.2"]) == 0
-    found, rows = AnomalyDetector.load("new.detector"), normal.drop(columns="faulty")
-    np.testing.assert_allclose(found.score(rows), of_table().score(rows))
-    assert found.false_alarm_rate == 0.2
-    assert found.threshold == pytest.approx(thresholds.conformal(of_table().score(rows), 0.2))
-    assert main(["calibrate", "normal.csv", *out, "--method", "quantile"]) == 0
-    assert AnomalyDetector.load("new.detector").method == "quantile"
-
-
-@pytest.mark.parametrize(
-    ("source", "detector", "n"),
-    [("pictures", "images", 3), ("x.npz", "images", 3), ("rows.csv", "rows", 10)],
-)
-def test_labelled_anomalies_calibrate_nothing(here, source, detector, n, capsys):
-    out = ["--detector", f"{detector}.detector", "--out", "new.detector"]
-    label = ["--label", "faulty"] if detector == "rows" else []
-    assert main(["calibrate", source, *out, *label]) == 2
-    assert f"has {n} labelled anomalies" in capsys.readouterr().err
-    assert not Path("new.detector").exists()
+    words = ["score", "large", "--detector", "images.detector", "--out", "out.csv"]
+    assert main([*words, "--resize", "pad"]) == 0 and len(rows_of("out.csv")) == 1
 
 
 def test_an_interrupt_leaves_the_old_file(here, monkeypatch):
@@ -281,14 +265,14 @@ def test_an_interrupt_leaves_the_old_file(here, monkeypatch):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        output.write("out.csv", ("what", "value"), rows())
+        command.write("out.csv", ("what", "value"), rows())
     assert Path("out.csv").read_text() == "old"
     assert not [path for path in here.iterdir() if path.name.endswith(".part")]
 
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("vae_lib.command.cli.scored", interrupted)
+    monkeypatch.setattr("vae_lib.command.scored", interrupted)
     assert main(["score", "x.npz", "--detector", "images.detector"]) == 130
 
 
@@ -304,12 +288,12 @@ def test_a_bar_for_a_person_alone(here, monkeypatch):
 
 
 def test_as_a_process(here):
-    command = [sys.executable, "-m", "vae_lib", "score", "x.npz", "--detector", "images.detector"]
+    words = [sys.executable, "-m", "vae_lib", "score", "x.npz", "--detector", "images.detector"]
     options = {"capture_output": True, "text": True, "check": False, "cwd": here}
     options["env"] = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    done = subprocess.run(command, **options)
+    done = subprocess.run(words, **options)
     assert done.returncode == 0, done.stderr
     assert len(list(csv.DictReader(io.StringIO(done.stdout)))) == 12
-    done = subprocess.run([*command[:4], "no.npz", *command[5:]], **options)
+    done = subprocess.run([*words[:4], "no.npz", *words[5:]], **options)
     assert done.returncode == 2 and "not there" in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr

@@ -95,6 +95,17 @@ def test_another_threshold_keeps_the_models(detector, complains):
     assert (new.threshold, new.false_alarm_rate) == (threshold, 0.1)
 
 
+def test_another_threshold_keeps_what_is_usual_in_training(detector, tmp_path):
+    new, few = copy.deepcopy(detector), rows(40, seed=7).assign(income=9000.0)
+    new.calibrate(few, 0.1)
+    pd.testing.assert_frame_equal(new.explain(strange_rows()), detector.explain(strange_rows()))
+    new.save(tmp_path / "a.detector")
+    again = AnomalyDetector.load(tmp_path / "a.detector").calibrate(few, 0.1)
+    pd.testing.assert_frame_equal(again.explain(strange_rows()), detector.explain(strange_rows()))
+    new.calibrate(few, 0.1, training=few)  # unless other rows are given for it
+    assert not new.explain(strange_rows()).equals(detector.explain(strange_rows()))
+
+
 def test_figures_are_those_of_the_scores(detector):
     new = pd.concat([rows(50, seed=4), rows(20, seed=5).assign(income=2000.0)])
     truth = np.arange(70) >= 50
@@ -177,7 +188,7 @@ def test_several_models_become_one_graph(detector, of_waves, tmp_path):
 # Training
 
 
-def test_few_rows_are_told_and_fewer_refused(complains):
+def test_few_rows_warn_and_fewer_are_refused(complains):
     with pytest.warns(UserWarning, match=r"scores has 4 values; expected 19 or more .* quantile"):
         found = AnomalyDetector(**QUICK).fit(rows(20))
     assert found.method == "quantile"

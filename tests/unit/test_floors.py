@@ -40,7 +40,6 @@ FLOORS = {
     "checks": -2,
     "frames": -1,
     "saving": -1,
-    "files": -2,
 }
 # Those of one file, and those of a folder: all files of the latter count as the module
 MODULES = sorted(

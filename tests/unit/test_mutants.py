@@ -349,7 +349,7 @@ BUGS = {
         "geometric_mean",
     ),
     "a point that is judged by the next window": Bug(
-        "detector/detector",
+        "detector/evaluation",
         "np.concatenate([np.full(missing, nothing[name]), values])",
         "np.concatenate([values, np.full(missing, nothing[name])])",
         "fit",
@@ -367,17 +367,17 @@ BUGS = {
         "checksum",
     ),
     "one temporary name for a folder": Bug(
-        "files",
+        "saving",
         'f".{target.name}.{uuid.uuid4().hex}.part"',
         '"detector.part"',
         "saving",
         "many_who_save",
     ),
     "a temporary file that stays": Bug(
-        "files", "temporary.unlink()", "pass", "saving", "save_that_fails"
+        "saving", "temporary.unlink()", "pass", "saving", "save_that_fails"
     ),
     "a threshold taken on trust": Bug(
-        "detector/calibration",
+        "detector/state",
         "if saved.shape != limits.shape or not",
         "if False and not",
         "saving",
@@ -439,10 +439,10 @@ BUGS = {
         "detector/export", "is_anomaly | ~usable", "is_anomaly", "export", "refuses and nan"
     ),
     "an equal score does not count in an exported p-value": Bug(
-        "detector/export", ">= found[:, c, None]", "> found[:, c, None]", "export", "equal_score"
+        "detector/export", ">= scores[:, c, None]", "> scores[:, c, None]", "export", "equal_score"
     ),
     "a half-written file of scores": Bug(
-        "files", "temporary.replace(target)", "pass", "command", "scores_are and npz"
+        "saving", "temporary.replace(target)", "pass", "command", "scores_are and npz"
     ),
 }
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import keras
@@ -93,32 +94,24 @@ def test_other_files(tmp_path, complains):
         AnomalyDetector.load(tmp_path / "nothing")
 
 
-def attack() -> bytes:
+def attack(path: Path) -> bytes:
     """A .keras file with a Lambda that downloads when it is called: Keras's safe mode lets it."""
     layer = keras.layers.Lambda(keras.ops.abs, output_shape=(3,))
-    folder = Path(os.environ["PYTEST_TMP"]) / "attack.keras"
-    keras.Sequential([keras.Input((3,)), layer]).save(folder)
-    parts = members(folder)
+    keras.Sequential([keras.Input((3,)), layer]).save(path)
+    parts = members(path)
     config = json.loads(parts["config.json"])
     download = {"module": "keras.datasets.mnist", "class_name": "function", "config": "load_data"}
     for one in config["config"]["layers"]:
         if one["class_name"] == "Lambda":
             one["config"]["function"] = {**download, "registered_name": "load_data"}
-    parts["config.json"] = json.dumps(config).encode()
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as file:
-        for name, part in parts.items():
-            file.writestr(name, part)
-    return buffer.getvalue()
+    seal(path, parts | {"config.json": json.dumps(config).encode()})
+    return path.read_bytes()
 
 
 def test_a_keras_file_inside_is_never_opened(path, complains, tmp_path, monkeypatch):
-    monkeypatch.setenv("PYTEST_TMP", str(tmp_path))
-    seal(path, members(path) | {"model0.keras": attack()})
-    monkeypatch.setattr(keras.saving, "load_model", lambda *_, **__: pytest.fail("it was loaded"))
-    monkeypatch.setattr(
-        keras.saving, "deserialize_keras_object", lambda *_, **__: pytest.fail("it was read")
-    )
+    seal(path, members(path) | {"model0.keras": attack(tmp_path / "attack.keras")})
+    for name in ("load_model", "deserialize_keras_object"):
+        monkeypatch.setattr(keras.saving, name, lambda *_, **__: pytest.fail("it was opened"))
     refused(path, complains, "model0.keras")
 
 
@@ -154,158 +147,113 @@ def test_loading_opens_the_file_and_nothing_else(path):
 # What is whole, and wrong
 
 
-def head(**changes):
-    return lambda d: {**d, **changes}
+def changed(part, keys: list[str], value):
+    """A part of a description with another value under these keys; of a function what it gives."""
+    if not keys:
+        return value(part) if callable(value) else value
+    if isinstance(part, list):
+        return [changed(part[0], keys[1:], value), *part[1:]]
+    return {**part, keys[0]: changed(part.get(keys[0]), keys[1:], value)}
 
 
-def within(*keys, change):
-    """A change of what lies under these keys of the state."""
-
-    def changed(part, keys):
-        if not keys:
-            return change(part)
-        new = changed(part[keys[0]], keys[1:])
-        return [new, *part[1:]] if isinstance(part, list) else {**part, keys[0]: new}
-
-    return lambda d: changed(d, ("state", *keys))
+def without(name: str):
+    return lambda part: {key: value for key, value in part.items() if key != name}
 
 
-def of_state(**changes):
-    return within(change=lambda d: {**d, **changes})
+def twice(part: list) -> list:
+    return part * 2
 
 
-def of_calibration(**changes):
-    return within("calibration", change=lambda d: {**d, **changes})
+def of_score(name: str, **arguments) -> dict:
+    return {"name": name, "arguments": arguments}
 
 
-def of_model(**changes):
-    return within("models", 0, change=lambda d: {**d, **changes})
+def gaussian(sigma, min_sigma: float) -> dict:
+    return {"kind": "Gaussian", "sigma": sigma, "min_sigma": min_sigma}
 
 
-def without(name, *keys):
-    return within(*keys, change=lambda d: {key: value for key, value in d.items() if key != name})
-
-
-def twice(*keys):
-    return within(*keys, change=lambda found: found * 2)
+def named_own(part: dict) -> dict:
+    return {"own": "VAE", "weights": part["weights"]}
 
 
 MODEL, SCORES = "AnomalyDetector/models/0/weights", "AnomalyDetector/calibration/scores"
 CLASSES, LEARNED = "AnomalyDetector/calibration/classes", "AnomalyDetector/learned/0"
-DESCRIPTIONS = {
-    "a list": lambda d: [d],
-    "a newer format": head(format=4),
-    "an older format": head(format=0),
-    "format -1": head(format=-1),
-    "format as text": head(format="3"),
-    "something more": of_state(more=1),
-    "more beside the state": head(more=1),
-    "another kind": head(kind="Stream"),
-    **{f"no {name}": without(name) for name in ("models", "members", "score", "fits_score")},
-    **{f"no {name}": without(name) for name in ("by_class", "learned", "inputs", "recipe")},
-    **{
-        f"no {name}": without(name, "calibration")
-        for name in ("threshold", "false_alarm_rate", "method")
-    },
-    "no model": of_state(models=[]),
-    "two models": twice("models"),
-    "models as text": of_state(models="VAE"),
-    "members 1.5": of_state(members=1.5),
-    "threshold nan": of_calibration(threshold=[float("nan")]),
-    "threshold inf": of_calibration(threshold=[float("inf")]),
-    "threshold 9": of_calibration(threshold=[9.0]),
-    "threshold two": twice("calibration", "threshold"),
-    "threshold none": of_calibration(threshold=[]),
-    "threshold a number": of_calibration(threshold=1.0),
-    "threshold text": of_calibration(threshold=["1"]),
-    "rate 7": of_calibration(false_alarm_rate=7),
-    "rate 0": of_calibration(false_alarm_rate=0),
-    "rate 0.3": of_calibration(false_alarm_rate=0.3),
-    "rate null": of_calibration(false_alarm_rate=None),
-    "rate 1e-9": of_calibration(false_alarm_rate=1e-9),
-    "method magic": of_calibration(method="magic"),
-    "another method": of_calibration(method="quantile"),
-    "score unknown": of_state(score={"name": "magic", "arguments": {}}),
-    "score null": of_state(score=None),
-    "score of no name": of_state(score={"arguments": {}}),
-    "another score": of_state(score={"name": "relative", "arguments": {}}),
-    "arguments more": of_state(score={"name": "fusion", "arguments": {"more": 1}}),
-    "arguments wrong": of_state(score={"name": "fusion", "arguments": {"parts": "kl"}}),
-    "other parts": of_state(score={"name": "fusion", "arguments": {"parts": ["local", "kl"]}}),
-    "draws huge": of_state(score={"name": "bound", "arguments": {"draws": 10**9}}),
-    "size huge": of_state(score={"name": "local", "arguments": {"size": 10**9}}),
-    "fits_score null": of_state(fits_score=None),
-    "kind unknown": of_model(kind="Lambda"),
-    "kind another": of_model(kind="MixtureVAE", components=3),
-    "kind without its count": of_model(kind="ConditionalVAE"),
-    "kind with a count too many": of_model(components=3),
-    "latent_dim 0": of_model(latent_dim=0),
-    "latent_dim 3": of_model(latent_dim=3),
-    "latent_dim huge": of_model(latent_dim=2**24),
-    "latent_dim beyond": of_model(latent_dim=2**60),
-    "latent_dim true": of_model(latent_dim=True),
-    "hidden huge": of_model(hidden=[2**24, 2**24, 2**24]),
-    "hidden many": of_model(hidden=[1] * 100),
-    "hidden text": of_model(hidden=["6"]),
-    "hidden another": of_model(hidden=[7]),
-    "shape huge": of_model(data_shape=[2**24, 2**24, 3]),
-    "shape empty": of_model(data_shape=[]),
-    "shape another": of_model(data_shape=[4, 5, 1]),
-    "shape flat": of_model(data_shape=[16]),
-    "network unknown": of_model(network="keras.layers.Lambda"),
-    "network another": of_model(network="conv"),
-    "beta -1": of_model(beta=-1),
-    "beta nan": of_model(beta=float("nan")),
-    "seed -1": of_model(seed=-1),
-    "dtype unknown": of_model(dtype="bfloat16"),
-    "dtype another": of_model(dtype="float64"),
-    "likelihood unknown": of_model(likelihood={"kind": "Lambda"}),
-    "likelihood text": of_model(likelihood="bernoulli"),
-    "sigma 0": of_model(likelihood={"kind": "Gaussian", "sigma": 0, "min_sigma": 0.01}),
-    "sigma learned": of_model(
-        likelihood={"kind": "Gaussian", "sigma": "learned", "min_sigma": 0.1}
-    ),
-    "min_sigma 2": of_model(likelihood={"kind": "Gaussian", "sigma": 1.0, "min_sigma": 2}),
-    "encoder more": of_model(encoder={"class_name": "Lambda"}),
-    "parts of my own": within(
-        "models", 0, change=lambda d: {"own": "VAE", "weights": d["weights"]}
-    ),
-    "members 2": of_state(members=2),
-    "nothing learned": of_state(learned=[]),
-    "learned twice": twice("learned"),
-    "weights as numbers": of_model(weights=[1.0]),
-    "scores as a number": of_calibration(scores=1.0),
-    "an array that serves twice": of_calibration(classes={"array": SCORES}),
-    "names for pixels": of_state(inputs={"names": ["a"], "encoder": None}),
-    "usual values of pixels": of_state(usual=1.0),
-    "a recipe of nothing": of_state(recipe={}),
+NAN, INF = float("nan"), float("inf")
+PARTS = ("models", "members", "score", "fits_score", "by_class", "learned", "inputs", "recipe")
+WRONG = {  # by place in the description
+    "": [lambda whole: [whole], lambda whole: {**whole, "more": 1}],
+    "format": [4, 0, -1, "3"],
+    "kind": ["Stream"],
+    "state": [lambda state: {**state, "more": 1}, *map(without, PARTS)],
+    "state/models": [[], twice, "VAE"],
+    "state/members": [1.5, 2],
+    "state/calibration": [without(n) for n in ("threshold", "false_alarm_rate", "method")],
+    "state/calibration/threshold": [[NAN], [INF], [9.0], twice, [], 1.0, ["1"]],
+    "state/calibration/false_alarm_rate": [7, 0, 0.3, None, 1e-9],
+    "state/calibration/method": ["magic", "quantile"],
+    "state/calibration/scores": [1.0],
+    "state/calibration/classes": [{"array": SCORES}],  # which serves twice
+    "state/score": [
+        *(None, {"arguments": {}}, of_score("magic"), of_score("relative")),
+        *(of_score("fusion", more=1), of_score("fusion", parts="kl")),
+        *(of_score("fusion", parts=["local", "kl"]), of_score("bound", draws=10**9)),
+        of_score("local", size=10**9),
+    ],
+    "state/fits_score": [None],
+    "state/learned": [[], twice],
+    "state/inputs": [{"names": ["a"], "encoder": None}],
+    "state/usual": [1.0],
+    "state/recipe": [{}],
+    "state/models/0": [
+        *(named_own, lambda model: {**model, "kind": "MixtureVAE", "components": 3}),
+        lambda model: {**model, "encoder": {"class_name": "Lambda"}},
+    ],
+    "state/models/0/kind": ["Lambda", "ConditionalVAE"],
+    "state/models/0/components": [3],
+    "state/models/0/latent_dim": [0, 3, 2**24, 2**60, True],
+    "state/models/0/hidden": [[2**24, 2**24, 2**24], [1] * 100, ["6"], [7]],
+    "state/models/0/data_shape": [[2**24, 2**24, 3], [], [4, 5, 1], [16]],
+    "state/models/0/network": ["keras.layers.Lambda", "conv"],
+    "state/models/0/beta": [-1, NAN],
+    "state/models/0/seed": [-1],
+    "state/models/0/dtype": ["bfloat16", "float64"],
+    "state/models/0/weights": [[1.0]],
+    "state/models/0/likelihood": [
+        *({"kind": "Lambda"}, "bernoulli", gaussian(0, 0.01), gaussian("learned", 0.1)),
+        gaussian(1.0, 2),
+    ],
 }
 
 
-@pytest.mark.parametrize("name", DESCRIPTIONS)
-def test_a_wrong_description(path, complains, name):
+@pytest.mark.parametrize(
+    ("place", "value"), [(place, value) for place, values in WRONG.items() for value in values]
+)
+def test_a_wrong_description(path, complains, place, value):
     parts = members(path)
-    wrong = DESCRIPTIONS[name](json.loads(parts["state.json"]))
+    wrong = changed(json.loads(parts["state.json"]), place.split("/") if place else [], value)
     seal(path, parts | {"state.json": json.dumps(wrong).encode()})
     refused(path, complains)
 
 
-def test_what_a_message_says(path, complains):
+@pytest.mark.parametrize(
+    ("place", "value", "words"),
+    [
+        ("format", 4, ["format 4", "install a newer vae_lib"]),
+        ("calibration/threshold", [9.0], ["its threshold is [9.0], by its scores"]),
+        ("calibration/threshold", [NAN], ["its state has NaN"]),
+        ("calibration/false_alarm_rate", 7, ["wrong at calibration/false_alarm_rate"]),
+        ("models/0/latent_dim", 2**24, ["its weights have", "its sizes need"]),
+        ("models/0/hidden", [7], ["arrays of weights", "the first that differ"]),
+        ("score", of_score("magic"), ["its score is 'magic'", "define its class first"]),
+        ("models/0", named_own, ["its VAE has parts of your own", "pass it to load as `model`"]),
+    ],
+)
+def test_what_a_message_says(path, complains, place, value, words):
     parts = members(path)
-    good = json.loads(parts["state.json"])
-    for name, words in (
-        ("a newer format", ["format 4", "install a newer vae_lib"]),
-        ("threshold 9", ["its threshold is [9.0], by its scores"]),
-        ("threshold nan", ["its state has NaN"]),
-        ("rate 7", ["wrong at calibration/false_alarm_rate"]),
-        ("latent_dim huge", ["its weights have", "its sizes need"]),
-        ("hidden another", ["arrays of weights", "the first that differ"]),
-        ("score unknown", ["its score is 'magic'", "define its class first"]),
-        ("parts of my own", ["its VAE has parts of your own", "pass it to load as `model`"]),
-    ):
-        text = json.dumps(DESCRIPTIONS[name](good)).encode()
-        seal(path, parts | {"state.json": text})
-        refused(path, complains, *words)
+    keys = place.split("/") if place == "format" else ["state", *place.split("/")]
+    wrong = changed(json.loads(parts["state.json"]), keys, value)
+    seal(path, parts | {"state.json": json.dumps(wrong).encode()})
+    refused(path, complains, *words)
 
 
 def pickled() -> bytes:
@@ -418,35 +366,27 @@ def test_a_save_that_fails_leaves_the_old_file_and_nothing_else(path, detector, 
 
 def test_many_who_save_one_path_and_another_in_its_folder(tmp_path):
     content = {name: np.full(20_000, n, "float64") for n, name in enumerate("abcd")}
-    shared, errors, done = tmp_path / "shared", [], threading.Event()
+    shared, done = tmp_path / "shared", threading.Event()
     saving.save(shared, "Test", {"x": content["a"]})
 
     def save(name: str) -> None:
-        try:
-            for _ in range(40):
-                for path in (shared, tmp_path / name):
-                    saving.save(path, "Test", {"x": content[name]})
-                assert (saving.read(tmp_path / name, "Test")["x"] == content[name]).all()
-        except Exception as error:
-            errors.append(error)
+        for _ in range(40):
+            for path in (shared, tmp_path / name):
+                saving.save(path, "Test", {"x": content[name]})
+            assert (saving.read(tmp_path / name, "Test")["x"] == content[name]).all()
 
     def read() -> None:
-        try:
-            while not done.is_set():
-                x = saving.read(shared, "Test")["x"]
-                assert (x == x[0]).all()
-        except Exception as error:
-            errors.append(error)
+        while not done.is_set():
+            x = saving.read(shared, "Test")["x"]
+            assert (x == x[0]).all()
 
-    threads = [threading.Thread(target=save, args=name) for name in content]
-    reader = threading.Thread(target=read)
-    for thread in (reader, *threads):
-        thread.start()
-    for thread in threads:
-        thread.join()
-    done.set()
-    reader.join()
-    assert errors == []
+    with ThreadPoolExecutor(5) as pool:
+        reader = pool.submit(read)
+        try:
+            list(pool.map(save, content))
+        finally:
+            done.set()
+        reader.result()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "c", "d", "shared"]
 
 
@@ -460,30 +400,23 @@ def test_many_who_read_at_once(tmp_path):
         def __del__(self):  # so that another thread comes in while a header is parsed
             [None for _ in range(9)]
 
-    path, errors = tmp_path / "file", []
+    path = tmp_path / "file"
     saving.save(path, "Test", {"x": np.zeros(3)})
 
-    def read() -> None:
-        try:
-            for _ in range(500):
-                Garbage()
-                saving.read(path, "Test")
-        except SystemError as error:
-            errors.append(error)
+    def read(_) -> None:
+        for _ in range(500):
+            Garbage()
+            saving.read(path, "Test")
 
-    threads = [threading.Thread(target=read) for _ in range(5)]
     interval, thresholds = sys.getswitchinterval(), gc.get_threshold()
     sys.setswitchinterval(1e-6)
     gc.set_threshold(20)
     try:
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        with ThreadPoolExecutor(5) as pool:
+            list(pool.map(read, range(5)))
     finally:
         sys.setswitchinterval(interval)
         gc.set_threshold(*thresholds)
-    assert errors == []
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links and modes of POSIX")

@@ -233,19 +233,12 @@ def test_settings_that_are_none(make_detector, make_vae, complains):
     detector = make_detector()
     complains(lambda: Stream("three.detector"), "detector", "str", "AnomalyDetector")
     complains(lambda: Stream(AnomalyDetector(make_vae())), "detector", "calibrated")
-    for name, value in (
-        ("threshold", "moving"),
-        ("memory", 0),
-        ("patience", 1.5),
-        ("step", 0),
-        ("certainty", 1),
-        ("seed", -1),
-        ("every", 0),
-    ):
+    wrong = {"threshold": "moving", "memory": 0, "patience": 1.5, "step": 0}
+    for name, value in (wrong | {"certainty": 1, "seed": -1, "every": 0}).items():
         complains(lambda n=name, v=value: Stream(detector, **{n: v}), name, repr(value), "expected")
 
 
-def test_a_detector_with_classes_is_told_from_one_without(complains):
+def test_a_detector_with_classes_is_refused(complains):
     x, y = items(100), np.arange(100) % 2
     kinds = {"data_shape": (2,), "network": "dense", "hidden": (4,), "likelihood": "gaussian"}
     for model in (ConditionalVAE(2, 2, **kinds), [VAE(2, **kinds), VAE(2, **kinds)]):

@@ -1,7 +1,7 @@
 """A model, a score and a threshold as one thing: fitted or calibrated once, saved as one file."""
 
-from .detector import AnomalyDetector, Verdicts
-from .evaluation import Evaluation, Interval
-from .own import Scorer
+from .detector import AnomalyDetector
+from .evaluation import Evaluation, Interval, Verdicts
+from .models import Scorer
 
 __all__ = ["AnomalyDetector", "Evaluation", "Interval", "Scorer", "Verdicts"]

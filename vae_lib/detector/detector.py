@@ -5,36 +5,25 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from sklearn.exceptions import NotFittedError
 
-from .. import explanations, saving, scores, series
-from ..batches import Form, is_stream, whole
-from ..checks import check_path, is_real, plain_array
+from .. import saving, scores
+from ..batches import Form, is_stream
 from ..classes import ConditionalVAE
 from ..data import Labelled, Split, TableEncoder
-from ..frames import columns_of, is_frame, pandas
+from ..frames import columns_of, is_frame
 from ..model import VAE
-from ..scores.fusion import LEAST
 from ..thresholds import METHODS
-from . import export, models
-from .evaluation import Evaluation, evaluate
+from . import export
+from .evaluation import Evaluation, Verdicts, evaluate, flags_of
 from .inputs import Inputs, as_numbers
-from .own import Scorer
+from .models import Scorer, check_models
 from .recipe import FEWEST, Recipe
-from .state import SCHEMA, State
+from .state import SCHEMA, State, check_settings
 
 KIND = "AnomalyDetector"
-
-
-class Verdicts(NamedTuple):
-    """What `judge` says of items in an array, one value each, (n,)."""
-
-    score: np.ndarray
-    p_value: np.ndarray
-    is_anomaly: np.ndarray
 
 
 class AnomalyDetector:
@@ -58,19 +47,17 @@ class AnomalyDetector:
         epochs, batch_size: of a network that is trained; None takes about 3,000 steps of 16 to 64
             items, in 20 to 300 epochs.
         learning_rate: of Adam.
-        early_stopping: whether training ends when held-out items fare no better, and takes the
-            weights from when they fared best.
+        early_stopping: whether training ends, and goes back, when held-out items fare no better.
         max_categories: the most that a column of a table may have; see `data.TableEncoder`.
         seed: of everything that `fit` draws.
         verbose: 1 shows a progress bar per model.
 
     A `ConditionalVAE`, or one VAE per class, scores an item under each class: the item is as
-    anomalous as under the class that suits it best. Such a detector has one threshold per class,
-    and an anomaly exceeds them all. So a normal item of class c is flagged only if it exceeds that
-    of c: the false-alarm rate is kept within each class, not only on average over them (a Mondrian
-    conformal detector).
+    anomalous as under the class that suits it best. There is one threshold per class, and an
+    anomaly exceeds them all; so the false-alarm rate is kept within each class, not only on average
+    over them (a Mondrian conformal detector).
 
-    Rows may come as a DataFrame. The names of the columns are kept, in the file, too: another order
+    Rows may come as a DataFrame. The names of its columns are kept, in the file, too: another order
     is put right by name, another name is a ValueError, and so is an array without names.
     """
 
@@ -93,18 +80,15 @@ class AnomalyDetector:
         seed: int = 0,
         verbose: int = 0,
     ):
-        _check_rate(false_alarm_rate)
-        _check_method(method)
+        check_settings(false_alarm_rate, method)
         sizes = (n_models, latent_dim, network, hidden, epochs, batch_size, learning_rate)
         self._recipe = Recipe(*sizes, early_stopping, max_categories, seed)
-        self._recipe.check()
         self._rate, self._method = float(false_alarm_rate), method
         self._asked_score, self._verbose = score, verbose
         self._fits = model is None  # whether `fit` may train
         self._now: State | None = None  # replaced as a whole: threads see the old or the new one
         if model is not None:
-            found = models.check_models(model)
-            self._now = State.of(found, score, isinstance(model, (list, tuple)))
+            self._now = State.of(check_models(model), score, isinstance(model, (list, tuple)))
         elif score is not None:
             scores.get(score)  # an unknown one is named before the training
 
@@ -113,8 +97,8 @@ class AnomalyDetector:
         """The VAE, the list of them, or your own; None before `fit`."""
         if self._now is None:
             return None
-        found, listed = self._now.models, self._now.by_class or len(self._now.models) > 1
-        return list(found) if listed and not isinstance(found[0], ConditionalVAE) else found[0]
+        models, listed = self._now.models, self._now.by_class or len(self._now.models) > 1
+        return list(models) if listed and not isinstance(models[0], ConditionalVAE) else models[0]
 
     def form(self, name: str = "items") -> Form:
         """What one item looks like, as the model takes it: see `batches.Form`."""
@@ -131,8 +115,7 @@ class AnomalyDetector:
         if self._now is None:
             return None
         score = self._now.score
-        chosen = isinstance(score, scores.Auto) and score.fitted
-        return score.chosen if chosen else score.name or score.label()
+        return score.chosen if self.score_choice else score.name or score.label()
 
     @property
     def score_choice(self) -> dict[str, float] | None:
@@ -181,36 +164,34 @@ class AnomalyDetector:
         """
         if not self._fits:
             raise ValueError("model is given; expected None for fit, or calibrate instead of it")
-        recipe, names = self._recipe, None
+        recipe, names, method = self._recipe, None, self._method
         if isinstance(items, Split):
             names = items.columns
             calibration = items.calibration if calibration is None else calibration
             items = items.train
-        if not is_frame(items):
-            items = as_numbers(items, "items")
+        items = as_numbers(items, "items")
         if len(items) < FEWEST:
             raise ValueError(f"items has {len(items)} sample(s); expected {FEWEST} or more")
         if calibration is None:
             order = np.random.RandomState(recipe.seed).permutation(len(items))
-            cut = max(len(items) // 5, 1)
-            calibration, items = (_take(items, np.sort(p)) for p in (order[:cut], order[cut:]))
+            parts = np.split(order, [max(len(items) // 5, 1)])
+            by_row = items.iloc if is_frame(items) else items
+            calibration, items = (by_row[np.sort(part)] for part in parts)
         encoder = TableEncoder(recipe.max_categories).fit(items) if is_frame(items) else None
         inputs = Inputs(names if encoder is None else tuple(encoder.feature_names_in_), encoder)
         rows = items if encoder is None else encoder.transform(items).to_numpy()
-        method = self._enough(len(calibration))
+        try:
+            METHODS[method](np.zeros(len(calibration)), self._rate)
+        except ValueError as error:  # too few for a promise
+            method, problem = "quantile", "the threshold is a quantile, which promises nothing"
+            warnings.warn(f"{error}: {problem}", UserWarning, stacklevel=2)
         trained, held_out = recipe.train_all(rows, self._asked_score, self._verbose)
-        now = State.of(trained, self._asked_score, members=len(trained))._replace(inputs=inputs)
+        now = State.of(trained, self._asked_score, members=len(trained))
+        now = now._replace(inputs=inputs, fits_score=False)
         for (vae, score), some in zip(now.views, held_out, strict=True):
             score.fit(vae, rows, some)
-        now = now._replace(fits_score=False)
-        usual = (
-            explanations.usual_values(rows, inputs.sources(rows.shape[1]))
-            if rows.ndim == 2
-            else None
-        )
-        if not is_frame(calibration):
-            calibration = as_numbers(calibration, "calibration")
-        self._now = now.calibrated(calibration, None, None, self._rate, method, usual)
+        calibration = as_numbers(calibration, "calibration")
+        self._now = now.calibrated(calibration, None, None, self._rate, method, now.usual_of(rows))
         return self
 
     def calibrate(
@@ -228,36 +209,35 @@ class AnomalyDetector:
         neighbours, joint, fusion, typicality, auto) takes every other item for it and the threshold
         the rest, unless you or `fit` fitted it before. It learns more if it gets the items that the
         model was trained on, too, as `training`; with classes, a pair (items, classes). A detector
-        with classes wants `classes`, integers (n,), or batches (items, classes): the threshold of
-        each class comes from its own items under that class. The threshold is for the models as
-        they are: after more training calibrate again. Another rate or method than before is kept.
+        with classes wants `classes`, integers (n,), or batches (items, classes), and sets the
+        threshold of each by its own items. After more training calibrate again. Another rate or
+        method than before is kept.
 
         Raises:
-            ValueError: labelled anomalies among the items, too few of them (or of a class) for the
-                rate, a rate outside (0, 1), an unknown method, items that do not fit the model,
-                classes missing for a detector that has them or given for another. The detector
-                stays as it was.
+            ValueError: labelled anomalies among the items, too few items (or of a class) for the
+                rate, an unknown method, items that do not fit the model, classes missing for a
+                detector that has them or given for another. The detector stays as it was.
         """
-        if self._now is None:
+        if (now := self._now) is None:
             raise ValueError("model is None; expected a trained one, or fit instead of calibrate")
         rate = self._rate if false_alarm_rate is None else false_alarm_rate
         method = self._method if method is None else method
-        _check_rate(rate)
-        _check_method(method)
+        check_settings(rate, method)
         if isinstance(items, Split):
-            training = items.train if training is None else training
-            if self._now.by_class:
-                training = (items.train, items.train_classes)
-                classes = items.calibration_classes if classes is None else classes
+            if training is None:
+                training = (items.train, items.train_classes) if now.by_class else items.train
+            classes = items.calibration_classes if now.by_class and classes is None else classes
             items = items.calibration
         if isinstance(items, Labelled):
-            _check_normal(items)
-            classes = items.classes if classes is None and self._now.by_class else classes
+            if anomalies := int(flags_of(items.is_anomaly, len(items.items)).sum()):
+                problem = f"items has {anomalies} labelled anomalies"
+                raise ValueError(f"{problem}; expected normal items only")
+            classes = items.classes if now.by_class and classes is None else classes
             items = items.items
-        now = self._now
         if now.inputs.names is None and (names := columns_of(items)) is not None:
             now = now._replace(inputs=Inputs(names))
-        self._now = now.calibrated(items, classes, training, rate, method)
+        usual = now.usual if self._fits and training is None else None  # `fit` saw more rows
+        self._now = now.calibrated(items, classes, training, rate, method, usual)
         self._rate, self._method = float(rate), method
         return self
 
@@ -281,11 +261,11 @@ class AnomalyDetector:
     def p_value(self, items) -> np.ndarray:
         """Conformal p-values (n,) in (0, 1]: how often a normal item scores at least as high.
 
-        With classes, the largest of the p-values that each class gives: at least that of the item's
-        own class, which nobody has to know, so p <= rate is as rare as promised in each.
+        With classes, the largest of those that each class gives: at least that of the item's own
+        class, which nobody has to know, so p <= rate is as rare as promised in each.
         """
-        found, calibration = self._fitted().calibrated_scores(items)
-        return calibration.p_values(found)
+        class_scores, calibration = self._fitted().calibrated_scores(items)
+        return calibration.p_values(class_scores)
 
     def is_anomaly(self, items) -> np.ndarray:
         """Whether each item is an anomaly, with classes under each of them: bool (n,).
@@ -293,8 +273,8 @@ class AnomalyDetector:
         With classes, equation (7.4). Raises a NotFittedError, which is a ValueError, before
         `calibrate` and when a model's weights have changed since.
         """
-        found, calibration = self._fitted().calibrated_scores(items)
-        return calibration.flag(found)
+        class_scores, calibration = self._fitted().calibrated_scores(items)
+        return calibration.flag(class_scores)
 
     def judge(self, items):
         """`score`, `p_value` and `is_anomaly` at once: a DataFrame by the index of a DataFrame.
@@ -303,37 +283,23 @@ class AnomalyDetector:
         rows of a DataFrame are points, each judged by the window that ends with it; those before
         the first whole window have NaN, and are no anomalies.
         """
-        found, calibration = self._fitted().calibrated_scores(items)
-        verdicts = Verdicts(found.min(axis=1), calibration.p_values(found), calibration.flag(found))
-        if not is_frame(items):
-            return verdicts
-        missing = len(items) - len(found)
-        nothing = {"score": np.nan, "p_value": np.nan, "is_anomaly": False}
-        columns = {
-            name: np.concatenate([np.full(missing, nothing[name]), values])
-            for name, values in verdicts._asdict().items()
-        }
-        return pandas().DataFrame(columns, index=items.index)
+        class_scores, calibration = self._fitted().calibrated_scores(items)
+        p_values, alarms = calibration.p_values(class_scores), calibration.flag(class_scores)
+        verdicts = Verdicts(class_scores.min(axis=1), p_values, alarms)
+        return verdicts.framed(items) if is_frame(items) else verdicts
 
     def explain(self, items):
         """What made the score of each item.
 
         Of images and windows the share of each pixel, or of each moment and channel, in the shape
         of the items; shares sum to the score. With classes, under the closest one. Of a DataFrame
-        of points, the mean (time, channels) over the windows that hold each point.
-
-        Of rows the share of each column, (n, columns), of a DataFrame by its names and index. These
-        sum to 1 in each row: see `explanations.shares`.
+        of points, the mean (time, channels) over the windows that hold each point. Of rows the
+        share of each column, (n, columns), of a DataFrame by its names and index; these sum to 1.
         """
         now = self._fitted()
-        if len(now.form().data_shape) == 1:
-            return self._explain_rows(now, items)
-        arrays, _ = whole(now.inputs.plain(items, now.form()), now.form())
-        shares = now.maps(arrays)
-        if not is_frame(items):
-            return shares
-        points = series.overlap_mean(shares, len(items))
-        return pandas().DataFrame(points, items.index, list(now.inputs.names or items.columns))
+        arrays, _ = now.arrays(items)
+        shares = now.shares(arrays) if arrays.ndim == 2 else now.maps(arrays)
+        return now.inputs.framed(shares, items) if is_frame(items) else shares
 
     def evaluate(
         self, items, is_anomaly: np.ndarray | None = None, resamples: int = 200, seed: int = 0
@@ -348,9 +314,9 @@ class AnomalyDetector:
             is_anomaly = items.is_anomaly if is_anomaly is None else is_anomaly
             items = items.items
         elif is_anomaly is None and is_stream(items):
-            items, is_anomaly = whole(items, now.form())
-        found, calibration = now.calibrated_scores(items)
-        return evaluate(found, is_anomaly, calibration.flag, resamples, seed)
+            items, is_anomaly = now.arrays(items)
+        class_scores, calibration = now.calibrated_scores(items)
+        return evaluate(class_scores, is_anomaly, calibration.flag, resamples, seed)
 
     def save(self, path: str | Path) -> None:
         """Write model, score and calibration to one file, whole or not at all.
@@ -358,7 +324,6 @@ class AnomalyDetector:
         Of a model with parts of your own (encoder, decoder, likelihood, subclass) only the weights
         are written: see `load`.
         """
-        check_path(path)
         saving.save(path, KIND, self.state())
 
     @classmethod
@@ -367,9 +332,8 @@ class AnomalyDetector:
     ) -> AnomalyDetector:
         """The detector that `save` wrote.
 
-        A file from a stranger cannot run code, read a file or reach the network: it holds numbers
-        and sizes, and this library builds the network. It can still be wrong: the detector then
-        says what the stranger wants. `model` is for parts of your own: build the model, or the
+        A file from a stranger cannot run code, read a file or reach the network, but its detector
+        may say what the stranger wants. `model` is for parts of your own: build the model, or the
         list of them, as you did, and its weights become those of the file.
 
         Raises:
@@ -388,17 +352,13 @@ class AnomalyDetector:
     def from_state(
         cls, state: dict, model: VAE | Sequence[VAE] | Scorer | None = None
     ) -> AnomalyDetector:
-        """The detector of this state; `model` is for parts of your own, as in `load`.
-
-        Raises a ValueError, or whatever a wrong state leads to: nothing in it is trusted.
-        """
+        """The detector of this state, of which nothing is trusted; `model` is that of `load`."""
         saving.check(state, SCHEMA)
         now, recipe = State.from_state(state, model), state["recipe"]
-        calibration = now.calibration
         new = cls(
             score=None if recipe is None else state["score"]["name"],
-            false_alarm_rate=calibration.false_alarm_rate,
-            method=calibration.method,
+            false_alarm_rate=now.calibration.false_alarm_rate,
+            method=now.calibration.method,
             **(recipe or {}),
         )
         new._fits, new._now = recipe is not None, now
@@ -409,75 +369,29 @@ class AnomalyDetector:
     ) -> None:
         """Write model, score and calibration as one graph that runs without this library.
 
-        It has one endpoint, `serve`: items (n, *data_shape) in, float32 unless the model is of
-        float64; a dict of `score`, `p_value` and `is_anomaly` out, each (n,), equal to those of
-        `judge` but for rounding. A table's columns must come in the order of `columns`; one with
-        categories or missing values as its `encode` gives it. Nothing checks what comes in: where
-        the library would refuse an item alone, for NaN or values outside 0..1, score and p-value
-        are NaN, and it is an anomaly.
+        Its endpoint `serve` takes items (n, *data_shape), float32 unless the model is of float64;
+        of a table what `encode` gives. It returns a dict of `score`, `p_value` and `is_anomaly`,
+        each (n,), equal to those of `judge` but for rounding. An item that the library would
+        refuse, for NaN or values outside 0..1, is an anomaly, with NaN for score and p-value.
 
         Args:
             path: "saved_model" makes a folder, which may not be there yet; "litert" a file.
-            format: "saved_model" for TensorFlow, TensorFlow Serving and converters (tf2onnx, which
-                is no requirement of this library, makes ONNX of it); "litert" (TensorFlow Lite's
-                format) for phones and small devices.
-            precision: of the weights in "litert", not of what layers hand on: "float32", "float16",
-                or "int8". The graph then computes other scores: compare them, and set the threshold
-                by them.
+            format: "saved_model" for TensorFlow, TensorFlow Serving and converters, such as
+                tf2onnx; "litert" (TensorFlow Lite's format) for phones and small devices.
+            precision: of the weights in "litert": "float32", "float16" or "int8". The graph then
+                computes other scores: compare them, and set the threshold by them.
 
         Raises:
-            ValueError: a score that draws random numbers (probability, elbo, bound), or a model of
-                your own whose score is more than TensorFlow's operations; another format or
-                precision; a path that is wrong. Also a NotFittedError, as `is_anomaly`.
+            ValueError: a score that draws random numbers (probability, elbo, bound), or is more
+                than TensorFlow's operations; another format or precision; a path that is wrong.
         """
-        check_path(path)
-        for name, value, known in (
-            ("format", format, export.FORMATS),
-            ("precision", precision, export.PRECISIONS),
-        ):
-            if not (isinstance(value, str) and value in known):
-                raise ValueError(f"{name} is {value!r}; expected one of {known}")
-        if format == "saved_model" and precision != "float32":
-            came = f"precision is {precision!r} and format is 'saved_model'"
-            raise ValueError(f"{came}; expected 'float32', or the format 'litert'")
         now = self._fitted()
         now.check_now()
-        export.write(now, now.score.label(), Path(path), format, precision)
+        export.write(now, path, format, precision)
 
     def encode(self, items) -> np.ndarray:
         """The items as the model takes them: of a table its rows of numbers, (n, *data_shape)."""
-        now = self._fitted()
-        return whole(now.inputs.plain(items, now.form()), now.form())[0]
-
-    def _explain_rows(self, now: State, items):
-        now.check_fresh(now.weights)
-        rows = whole(now.inputs.plain(items, now.form()), now.form())[0]
-        plain = now._replace(inputs=Inputs())  # the rows are numbers already
-
-        def falls_of(rows: np.ndarray) -> np.ndarray:
-            scores = plain.scores(rows)[0].min(axis=1)
-            return np.log(scores + LEAST) if now.positive else scores
-
-        sources = now.inputs.sources(rows.shape[1])
-        shares = explanations.shares(falls_of, rows, now.usual, sources)
-        if not is_frame(items):
-            return shares
-        names = list(dict.fromkeys(sources)) if now.inputs.names else list(items.columns)
-        frame = pandas().DataFrame(shares, items.index, names)
-        return frame if now.inputs.names is None else frame[list(now.inputs.names)]
-
-    def _enough(self, n: int) -> str:
-        """The method for n calibration items, and a warning if they are too few for a promise."""
-        try:
-            METHODS[self._method](np.zeros(n), self._rate)
-        except ValueError as error:
-            warnings.warn(
-                f"{error}: the threshold is a quantile, which promises nothing",
-                UserWarning,
-                stacklevel=3,
-            )
-            return "quantile"
-        return self._method
+        return self._fitted().arrays(items)[0]
 
     def _fitted(self) -> State:
         if self._now is None:
@@ -485,29 +399,4 @@ class AnomalyDetector:
         return self._now
 
     def _calibrated(self, name: str):
-        calibration = None if self._now is None else self._now.calibration
-        return None if calibration is None else getattr(calibration, name)
-
-
-def _check_rate(rate: object) -> None:
-    if not (is_real(rate) and 0 < rate < 1):
-        raise ValueError(f"false_alarm_rate is {rate!r}; expected a number between 0 and 1")
-
-
-def _check_method(method: object) -> None:
-    if not (isinstance(method, str) and method in METHODS):
-        raise ValueError(f"method is {method!r}; expected one of {tuple(METHODS)}")
-
-
-def _check_normal(items: Labelled) -> None:
-    flags = plain_array(items.is_anomaly, "is_anomaly")
-    if flags.shape != (len(items.items),) or flags.dtype.kind not in "biu":
-        came = f"is_anomaly has shape {flags.shape} and dtype {flags.dtype}"
-        raise ValueError(f"{came}; expected ({len(items.items)},) of bool")
-    if flags.any():
-        came = f"items has {int(flags.sum())} labelled anomalies"
-        raise ValueError(f"{came}; expected normal items only")
-
-
-def _take(items, which: np.ndarray):
-    return items.iloc[which] if is_frame(items) else items[which]
+        return getattr(getattr(self._now, "calibration", None), name, None)

@@ -1,4 +1,4 @@
-"""How a detector's items become arrays: columns are known by their names, wherever they stand."""
+"""How items become arrays and shares become frames: columns are known by their names."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..batches import Form
 from ..checks import plain_array
 from ..data import TableEncoder
 from ..data.tables import FINEST
-from ..frames import is_frame, listed, plain
+from ..frames import is_frame, listed, pandas, plain
 
 ENCODER = saving.object_of(
     max_categories=saving.COUNT,
@@ -22,10 +22,7 @@ ENCODER = saving.object_of(
     far={"type": "array", "items": {"type": "number"}},
     categories={"type": "object", "additionalProperties": saving.NAMES},
 )
-SCHEMA = saving.object_of(
-    names={"anyOf": [saving.NAMES, {"type": "null"}]},
-    encoder={"anyOf": [ENCODER, {"type": "null"}]},
-)
+SCHEMA = saving.object_of(names=saving.maybe(saving.NAMES), encoder=saving.maybe(ENCODER))
 
 
 class Inputs(NamedTuple):
@@ -64,6 +61,15 @@ class Inputs(NamedTuple):
         names = [f"x{i}" for i in range(n)] if self.names is None else self.names
         return np.array(names, dtype=object)
 
+    def framed(self, shares: np.ndarray, frame):
+        """Shares of a frame's rows (n, columns), or of its windows, by its index and columns."""
+        names = list(self.names or frame.columns)
+        if shares.ndim == 3:
+            shares = series.overlap_mean(shares, len(frame))
+            return pandas().DataFrame(shares, frame.index, names)
+        sources = list(dict.fromkeys(self.sources(shares.shape[1]))) if self.encoder else names
+        return pandas().DataFrame(shares, frame.index, sources)[names]
+
     def state(self) -> dict:
         """Names, and what the encoder has learned."""
         names = None if self.names is None else list(self.names)
@@ -80,22 +86,22 @@ class Inputs(NamedTuple):
         return cls(None if names is None else tuple(names), encoder)
 
 
-def as_numbers(items, name: str) -> np.ndarray:
-    """An array to train on: integers of rows become floats, and what float32 rounds is refused."""
+def as_numbers(items, name: str):
+    """Items to train on: a frame as it is, or an array, whose rows of integers become floats.
+
+    Columns must differ by more than float32 rounds them, or scores would be blind to them.
+    """
+    if is_frame(items):
+        return items
     array = plain_array(items, name)
     if array.ndim == 2 and array.dtype.kind in "iub":
         array = array.astype("float64")
     if array.ndim == 2 and array.dtype.kind == "f" and len(array) and np.isfinite(array).all():
-        check_precision(array, name)
+        steps = np.spacing(np.abs(array).max(axis=0).astype("float32"))
+        deviations = array.std(axis=0)
+        fine = np.flatnonzero((deviations > 0) & (deviations < FINEST * steps))
+        if len(fine):
+            values = f"values near {array[:, fine[0]].mean():.10g} that differ by little"
+            expected = "expected them less their mean, since float32 rounds the differences away"
+            raise ValueError(f"{name} has in column {fine[0]} {values}; {expected}")
     return array
-
-
-def check_precision(rows: np.ndarray, name: str) -> None:
-    """Columns must differ by more than float32 rounds them, or scores would be blind to them."""
-    steps = np.spacing(np.abs(rows).max(axis=0).astype("float32"))
-    deviations = rows.std(axis=0)
-    fine = np.flatnonzero((deviations > 0) & (deviations < FINEST * steps))
-    if len(fine):
-        values = f"values near {rows[:, fine[0]].mean():.10g} that differ by little"
-        expected = "expected them less their mean, since float32 rounds the differences away"
-        raise ValueError(f"{name} has in column {fine[0]} {values}; {expected}")

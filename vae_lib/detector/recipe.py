@@ -1,4 +1,4 @@
-"""A VAE for data of any kind, trained without a question: its sizes, its steps, what stops it."""
+"""How `fit` makes a VAE for data of any kind: its sizes, its steps, what stops it."""
 
 from __future__ import annotations
 
@@ -21,21 +21,6 @@ FEWEST = 8  # examples
 STEPS, EPOCHS = 3000, (20, 300)  # about so many steps, in not fewer or more epochs
 BATCH = (16, 64)
 LOOKS, PATIENCE = 30, 4  # at held-out items in a training; looks without a gain that end it
-NETWORKS = {1: "linear", 2: "linear", 3: "dense"}  # by the axes of one item
-
-MAYBE = {"anyOf": [saving.SIZE, {"type": "null"}]}
-SCHEMA = saving.object_of(
-    n_models=saving.COUNT,
-    latent_dim=saving.SIZE,
-    network={"anyOf": [{"type": "string", "maxLength": 20}, {"type": "null"}]},
-    hidden={"anyOf": [{"type": "array", "items": saving.SIZE, "maxItems": 64}, {"type": "null"}]},
-    epochs=MAYBE,
-    batch_size=MAYBE,
-    learning_rate={"type": "number", "exclusiveMinimum": 0},
-    early_stopping={"type": "boolean"},
-    max_categories=saving.SIZE,
-    seed={"type": "integer", "minimum": 0, "maximum": 2**32 - 1},
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +38,7 @@ class Recipe:
     max_categories: int = 50
     seed: int = 0
 
-    def check(self) -> None:
+    def __post_init__(self) -> None:
         """Raise a ValueError for an argument out of range."""
         for name in ("n_models", "latent_dim", "max_categories"):
             check_count(name, getattr(self, name))
@@ -74,11 +59,11 @@ class Recipe:
         self, items: np.ndarray, score: str | scores.Score | None, verbose: int
     ) -> tuple[list[VAE], list[np.ndarray]]:
         """The models, each with the items (n, ...) that it was not trained on."""
-        found = []
+        pairs = []
         for m in range(self.n_models):
             label = f"model {m + 1} of {self.n_models}" if verbose else None
-            found.append(self.train(items, (self.seed * self.n_models + m) % 2**32, score, label))
-        trained, held_out = zip(*found, strict=True)
+            pairs.append(self.train(items, (self.seed * self.n_models + m) % 2**32, score, label))
+        trained, held_out = zip(*pairs, strict=True)
         return list(trained), list(held_out)
 
     def train(
@@ -107,6 +92,15 @@ class Recipe:
                 self._fit(vae, some, held_out, seed, label)
         return vae, held_out
 
+    def _model(self, data_shape: tuple[int, ...]) -> VAE:
+        """Rows and windows are standardised; pictures, in 0 to 1, are not."""
+        pictures, hidden = len(data_shape) == 3, self.hidden
+        network = self.network or ("linear" if hidden is None and not pictures else "dense")
+        if hidden is None and not pictures and network == "dense":
+            hidden = (64,)
+        sizes = (data_shape, network, hidden)
+        return VAE(self.latent_dim, "gaussian", *sizes, standardise=not pictures)
+
     def _fit(self, vae: VAE, x: np.ndarray, held_out: np.ndarray, seed: int, label: str | None):
         """Many steps in one call of the graph, since between two a small model mostly waits."""
         batch = self.batch_size or int(np.clip(len(x) // 16, *BATCH))
@@ -115,11 +109,8 @@ class Recipe:
         look = math.ceil(steps / LOOKS)
         callbacks = [] if label is None else [_Bar(label)]
         if self.early_stopping:
-            callbacks.append(
-                keras.callbacks.EarlyStopping(
-                    "val_loss", patience=PATIENCE, restore_best_weights=True
-                )
-            )
+            how = {"patience": PATIENCE, "restore_best_weights": True}
+            callbacks.append(keras.callbacks.EarlyStopping("val_loss", **how))
         vae.compile(keras.optimizers.Adam(self.learning_rate), steps_per_execution=look)
         vae.fit(
             shuffled(x, batch, seed),
@@ -131,22 +122,9 @@ class Recipe:
             verbose=0,
         )
 
-    def _model(self, data_shape: tuple[int, ...]) -> VAE:
-        """Rows and windows are standardised; pictures, in 0 to 1, are not."""
-        pictures = len(data_shape) == 3
-        default = NETWORKS.get(len(data_shape), "dense") if self.hidden is None else "dense"
-        network = self.network or default
-        units = self.hidden
-        if units is None and not pictures and network == "dense":
-            units = (64,)
-        return VAE(
-            latent_dim=self.latent_dim,
-            likelihood="gaussian",
-            data_shape=data_shape,
-            network=network,
-            hidden=units,
-            standardise=not pictures,
-        )
+
+# `Recipe` itself looks at the values
+SCHEMA = saving.object_of(**{field.name: {} for field in dataclasses.fields(Recipe)})
 
 
 class _Bar(keras.callbacks.Callback):

@@ -3,57 +3,119 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from sklearn.exceptions import NotFittedError
 
-from .. import saving, scores
-from ..batches import arrays, whole
+from .. import explanations, saving, scores
+from ..batches import Form, arrays, whole
+from ..checks import is_real
 from ..classes import ConditionalVAE, Given, check_labels
-from ..explanations import usual_values
 from ..model import VAE
 from ..scores.base import scaled
 from ..scores.fusion import LEAST
-from . import models
-from .calibration import SCHEMA as CALIBRATION
-from .calibration import Calibration
-from .inputs import SCHEMA as INPUTS
+from ..thresholds import METHODS, p_values
+from . import inputs, recipe
 from .inputs import Inputs
-from .own import NAME, OwnScore, Scorer, digest, is_own
-from .recipe import SCHEMA as RECIPE
+from .models import OWN_SCORE, OwnScore, Scorer, digest, from_states, state_of
+from .models import SCHEMA as MODELS
 
 DEFAULT_SCORES = {1: "joint", 2: "joint", 3: "auto"}  # by the axes of one item
 
-
-def default_score(data_shape: Sequence[int], several: bool) -> str:
-    """The score of a detector that was asked for none, of several classes or models or of one."""
-    score = DEFAULT_SCORES.get(len(data_shape), "joint")
-    return "fusion" if several and score == "auto" else score  # it would choose anew for each
-
-
-WORD = {"type": "string", "maxLength": 200}
-ARGUMENT = {"anyOf": [{"type": ["number", "boolean"]}, WORD, {"type": "array", "items": WORD}]}
-ARGUMENTS = {
+ARGUMENT = {
+    "anyOf": [
+        {"type": ["number", "boolean"]},
+        saving.WORD,
+        {"type": "array", "items": saving.WORD},
+    ]
+}
+SCORE = {
     "type": "object",
     "maxProperties": 16,
     "properties": {name: {"type": "integer", "maximum": 4096} for name in ("draws", "size", "k")},
     "additionalProperties": ARGUMENT,
 }
-
+CALIBRATION = saving.object_of(
+    threshold={"type": "array", "items": {"type": "number"}, "minItems": 1},
+    false_alarm_rate={"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
+    method={"enum": list(METHODS)},
+    scores=saving.ARRAY_SCHEMA,
+    classes=saving.ARRAY_SCHEMA,
+)
 SCHEMA = saving.object_of(
-    models=models.SCHEMA,
+    models=MODELS,
     by_class={"type": "boolean"},
     members=saving.COUNT,
-    score=saving.object_of(name=WORD, arguments=ARGUMENTS),
+    score=saving.object_of(name=saving.WORD, arguments=SCORE),
     fits_score={"type": "boolean"},
     learned={"type": "array", "items": {"type": "object"}},
-    inputs=INPUTS,
+    inputs=inputs.SCHEMA,
     calibration=CALIBRATION,
     usual=saving.ARRAY_SCHEMA,
-    recipe={"anyOf": [RECIPE, {"type": "null"}]},
+    recipe=saving.maybe(recipe.SCHEMA),
 )
+
+
+class Calibration(NamedTuple):
+    """A threshold per class, (classes,), and the scores (n,) and their classes (n,) behind them."""
+
+    thresholds: np.ndarray
+    false_alarm_rate: float
+    method: str
+    scores: np.ndarray
+    classes: np.ndarray
+
+    @classmethod
+    def of(cls, scores: Sequence[np.ndarray], rate: float, method: str) -> Calibration:
+        """From the scores of each class. Raises a ValueError as the functions of `thresholds`."""
+        limits = np.array([METHODS[method](part, rate) for part in scores])
+        classes = np.repeat(np.arange(len(scores)), [len(part) for part in scores])
+        return cls(limits, float(rate), method, np.concatenate(scores), classes)
+
+    def flag(self, class_scores: np.ndarray) -> np.ndarray:
+        """Alarms (n,) from scores (n, classes): above the thresholds of all classes."""
+        return (class_scores > self.thresholds).all(axis=1)
+
+    def p_values(self, class_scores: np.ndarray) -> np.ndarray:
+        """p-values (n,) from scores (n, classes): the largest of those under each class."""
+        parts = [
+            p_values(self.scores[self.classes == c], scores)
+            for c, scores in enumerate(class_scores.T)
+        ]
+        return np.max(parts, axis=0)
+
+    def state(self) -> dict:
+        """As plain values and arrays."""
+        fields = self._asdict()
+        return {"threshold": fields.pop("thresholds").tolist(), **fields}
+
+    @classmethod
+    def from_state(cls, state: dict, n_classes: int) -> Calibration:
+        """The calibration of this state, whose threshold must be what its scores give."""
+        scores, classes = state["scores"], state["classes"]
+        for array in (scores, classes):
+            if not isinstance(array, np.ndarray) or array.ndim != 1:
+                raise ValueError("its calibration scores or classes are not arrays (n,)")
+        check_labels(classes, len(scores), n_classes, "calibration/classes")
+        parts = [scores[classes == c] for c in range(n_classes)]
+        with warnings.catch_warnings():  # "tail" has warned when it was calibrated
+            warnings.simplefilter("ignore")
+            made = cls.of(parts, state["false_alarm_rate"], state["method"])
+        limits, saved = made.thresholds, np.array(state["threshold"])
+        if saved.shape != limits.shape or not np.allclose(saved, limits, rtol=1e-6, atol=0):
+            raise ValueError(f"its threshold is {saved.tolist()}, by its scores {limits.tolist()}")
+        return made._replace(thresholds=saved)
+
+
+def check_settings(false_alarm_rate: object, method: object) -> None:
+    """Raise a ValueError unless a calibration can be asked for these."""
+    if not (is_real(false_alarm_rate) and 0 < false_alarm_rate < 1):
+        problem = f"false_alarm_rate is {false_alarm_rate!r}"
+        raise ValueError(f"{problem}; expected a number between 0 and 1")
+    if not (isinstance(method, str) and method in METHODS):
+        raise ValueError(f"method is {method!r}; expected one of {tuple(METHODS)}")
 
 
 class State(NamedTuple):
@@ -61,7 +123,7 @@ class State(NamedTuple):
 
     A view is a model under one class, with its score; `members` is how many times all classes are
     there: models of one kind whose scores are averaged. `fits_score` says whether calibration
-    images teach the score, too; `weights` are the fingerprints of the views' weights, and `usual`
+    items teach the score, too; `weights` are the fingerprints of the views' weights, and `usual`
     holds usual values of rows: see `explanations.usual_values`.
     """
 
@@ -90,19 +152,21 @@ class State(NamedTuple):
         first, several = models[0], len(models) > 1
         by_class = listed or isinstance(first, ConditionalVAE)
         shape = first.form().data_shape
-        if is_own(first):
+        if not isinstance(first, VAE):  # a `Scorer`
             if score is not None and not isinstance(score, OwnScore):
-                came = f"score is {score!r} for a {type(first).__name__}, which scores by itself"
-                raise ValueError(f"{came}; expected None")
+                problem = f"score is {score!r} for a {type(first).__name__}, which scores by itself"
+                raise ValueError(f"{problem}; expected None")
             score = OwnScore()
         elif score is None:
-            score = default_score(shape, by_class or several)
+            score = DEFAULT_SCORES.get(len(shape), "joint")
+            if score == "auto" and (by_class or several):  # it would choose anew for each
+                score = "fusion"
         score = scores.get(score).copy()  # two detectors may be given one object
         views = models if listed or not by_class else [first.given(c) for c in range(first.classes)]
         score.suit(views)
         if score.directions_only and len(shape) != 3:
-            came = f"score is {score.label()}, which compares directions and not sizes"
-            warnings.warn(f"{came}: in a table the largest value may pass", stacklevel=4)
+            problem = f"score is {score.label()}, which compares directions and not sizes"
+            warnings.warn(f"{problem}: in a table the largest value may pass", stacklevel=4)
         fits_score = bool(score.learned) and (by_class or several or not score.fitted)
         pairs = [(view, score) for view in views]
         if by_class or several:  # what a score learns is of one view
@@ -115,9 +179,14 @@ class State(NamedTuple):
         """The first view's, which says what all are."""
         return self.views[0][1]
 
-    def form(self, name: str = "items"):
+    def form(self, name: str = "items") -> Form:
         """What the model's data look like."""
         return self.models[0].form(name)
+
+    def arrays(self, items, name: str = "items") -> tuple[np.ndarray, np.ndarray | None]:
+        """All items as the model takes them, and their labels if they come in batches with them."""
+        form = self.form(name)
+        return whole(self.inputs.plain(items, form), form)
 
     def calibrated(
         self, items, classes, training, rate: float, method: str, usual: np.ndarray | None = None
@@ -125,6 +194,7 @@ class State(NamedTuple):
         """This state with a threshold from normal items (of those classes).
 
         `training` are items, or (items, classes), that a score learns from, too, where it has to.
+        Without `usual` values of rows they come from `training`, or else from the items.
         """
         groups = self._groups(items, classes)
         seen = [None] * len(groups)
@@ -147,19 +217,24 @@ class State(NamedTuple):
         if self.members > 1:
             parts = [self.averaged(np.stack(parts, axis=1))[:, 0]]
         calibration = Calibration.of(parts, rate, method)
-        if usual is None and len(self.form().data_shape) == 1:
-            rows = groups[0] if training is None else seen[0]
-            usual = usual_values(rows, self.inputs.sources(rows.shape[1])) if len(rows) else None
+        if usual is None:
+            usual = self.usual_of(groups[0] if training is None else seen[0])
         return self._replace(views=views, weights=weights, calibration=calibration, usual=usual)
+
+    def usual_of(self, items: np.ndarray) -> np.ndarray | None:
+        """Usual values (candidates, features) of rows, which `shares` tries; of others None."""
+        if items.ndim != 2 or not len(items):
+            return None
+        return explanations.usual_values(items, self.inputs.sources(items.shape[1]))
 
     def _groups(self, items, classes, name: str = "items") -> list[np.ndarray]:
         """The items of each class, or all of them without classes."""
-        items, labels = whole(self.inputs.plain(items, self.form(name)), self.form(name))
+        items, labels = self.arrays(items, name)
         label = "classes" if name == "items" else f"classes of {name}"
         if not self.by_class:
             if classes is not None:
-                came = f"{label} came for a model without them"
-                raise ValueError(f"{came}; expected a ConditionalVAE or a list of VAEs")
+                problem = f"{label} came for a model without them"
+                raise ValueError(f"{problem}; expected a ConditionalVAE or a list of VAEs")
             return [items]
         classes = labels if classes is None else classes
         check_labels(classes, len(items), len(self.views), label)
@@ -169,83 +244,17 @@ class State(NamedTuple):
                 raise ValueError(f"{label} has no {c}; expected every class of the model")
         return groups
 
-    def state(self) -> dict:
-        """All of it, as plain values and arrays. Raises a ValueError for a score without a name."""
-        name = NAME if isinstance(self.score, OwnScore) else self.score.name
-        if name is None:
-            came = f"score is a {self.score.label()}, which has no name"
-            raise ValueError(f"{came}; give its class one, and define it before you load")
-        return {
-            "models": [models.state_of(model) for model in self.models],
-            "by_class": self.by_class,
-            "members": self.members,
-            "score": {"name": name, "arguments": self.score.arguments()},
-            "fits_score": self.fits_score,
-            "learned": [score.state() for _, score in self.views],
-            "inputs": self.inputs.state(),
-            "calibration": self.calibration.state(),
-            "usual": self.usual,
-        }
-
-    @classmethod
-    def from_state(cls, state: dict, own: VAE | Sequence[VAE] | Scorer | None) -> State:
-        """The state that was saved, of which nothing is trusted; `own` has parts of the user's."""
-        found = models.from_states(state["models"], own)
-        name, arguments = state["score"]["name"], state["score"]["arguments"]
-        known = {**scores.SCORES, NAME: OwnScore}
-        if name not in known:
-            reason = f"its score is {name!r}, and none of {tuple(scores.SCORES)}"
-            raise ValueError(f"{reason}: define its class first")
-        members, by_class = state["members"], state["by_class"]
-        conditional = isinstance(found[0], ConditionalVAE)
-        if members != (1 if by_class else len(found)) or (conditional and not by_class):
-            raise ValueError(f"it has {len(found)} models for {members} members")
-        now = cls.of(found, known[name](**arguments), by_class and not conditional, members)
-        form = now.form()
-        calibration = Calibration.from_state(state["calibration"], len(now.views) // members)
-        if len(state["learned"]) != len(now.views):
-            raise ValueError(f"it has {len(state['learned'])} scores for {len(now.views)} models")
-        for (view, score), learned in zip(now.views, state["learned"], strict=True):
-            score.set_state(learned)
-            if score.state().keys() != learned.keys():
-                reason = f"its score has learned {sorted(learned)}"
-                raise ValueError(f"{reason}, not {sorted(score.state())}")
-            score.trace(view)  # do the sizes of what it has learned fit the model's?
-        return now._replace(
-            fits_score=bool(now.score.learned) and state["fits_score"],
-            inputs=Inputs.from_state(state["inputs"], form.data_shape),
-            weights=[digest(view) for view, _ in now.views],
-            calibration=calibration,
-            usual=_usual(state["usual"], form.data_shape),
-        )
-
-    def maps(self, items: np.ndarray) -> np.ndarray:
-        """Shares of pixels, or of moments and channels, in the shape of the items (n, ...).
-
-        With classes, under the closest one; of several members, their mean. They sum to the score.
-        """
-        if self.members > 1:
-            maps = [score.map(model, items) for model, score in self.views]
-            shares = np.mean([scaled(of_one, np.ones(len(items))) for of_one in maps], axis=0)
-            return scaled(shares, self._replace(inputs=Inputs()).scores(items)[0][:, 0])
-        if not self.by_class:
-            model, score = self.views[0]
-            return score.map(model, items)
-        closest = self._replace(inputs=Inputs()).scores(items)[0].argmin(axis=1)
-        shares = np.empty(items.shape)
-        for c in np.unique(closest):
-            model, score = self.views[c]
-            shares[closest == c] = score.map(model, items[closest == c])
-        return shares
-
     def scores(self, items) -> tuple[np.ndarray, list[bytes]]:
         """Scores (n, classes), and fingerprints of the weights that gave them."""
-        parts, seen, weights = [], 0, []
         form = self.form()
-        for batch, _ in arrays(self.inputs.plain(items, form), form):
-            scored = [score.of(model, batch, first=seen) for model, score in self.views]
-            parts.append(self.averaged(np.stack([values for values, _ in scored], axis=1)))
-            weights = [fingerprint for _, fingerprint in scored]
+        return self._scored(batch for batch, _ in arrays(self.inputs.plain(items, form), form))
+
+    def _scored(self, batches: Iterable[np.ndarray]) -> tuple[np.ndarray, list[bytes]]:
+        parts, seen, weights = [], 0, []
+        for batch in batches:
+            of_views = [score.of(model, batch, first=seen) for model, score in self.views]
+            parts.append(self.averaged(np.stack([values for values, _ in of_views], axis=1)))
+            weights = [fingerprint for _, fingerprint in of_views]
             seen += len(batch)
         return np.concatenate(parts), weights
 
@@ -258,14 +267,38 @@ class State(NamedTuple):
         if self.members == 1:
             return scores
         scores = scores.reshape(len(scores), self.members, -1)
-        if self.positive:
+        if self.score.positive:
             return np.exp(np.log(scores + LEAST).mean(axis=1))
         return scores.mean(axis=1)
 
-    @property
-    def positive(self) -> bool:
-        """Whether no score can be negative."""
-        return self.score.positive
+    def maps(self, items: np.ndarray) -> np.ndarray:
+        """Shares of pixels, or of moments and channels, in the shape of the items (n, ...).
+
+        With classes, under the closest one; of several members, their mean. They sum to the score.
+        """
+        if self.members > 1:
+            maps = [score.map(model, items) for model, score in self.views]
+            shares = np.mean([scaled(of_one, np.ones(len(items))) for of_one in maps], axis=0)
+            return scaled(shares, self._scored([items])[0][:, 0])
+        if not self.by_class:
+            model, score = self.views[0]
+            return score.map(model, items)
+        closest = self._scored([items])[0].argmin(axis=1)
+        shares = np.empty(items.shape)
+        for c in np.unique(closest):
+            model, score = self.views[c]
+            shares[closest == c] = score.map(model, items[closest == c])
+        return shares
+
+    def shares(self, rows: np.ndarray) -> np.ndarray:
+        """Shares (n, columns) of the columns in each row's score: see `explanations.shares`."""
+        self.check_fresh(self.weights)
+
+        def score(rows: np.ndarray) -> np.ndarray:
+            scores = self._scored([rows])[0].min(axis=1)
+            return np.log(scores + LEAST) if self.score.positive else scores
+
+        return explanations.shares(score, rows, self.usual, self.inputs.sources(rows.shape[1]))
 
     def calibrated_scores(self, items) -> tuple[np.ndarray, Calibration]:
         """Scores (n, classes), and the calibration that holds for them."""
@@ -292,13 +325,57 @@ class State(NamedTuple):
         """There must be a calibration, and it must hold for the weights as they are now."""
         self.check_fresh([digest(model) for model, _ in self.views])
 
+    def state(self) -> dict:
+        """All of it, as plain values and arrays. Raises a ValueError for a score without a name."""
+        name = OWN_SCORE if isinstance(self.score, OwnScore) else self.score.name
+        if name is None:
+            problem = f"score is a {self.score.label()}, which has no name"
+            raise ValueError(f"{problem}; give its class one, and define it before you load")
+        return {
+            "models": [state_of(model) for model in self.models],
+            "by_class": self.by_class,
+            "members": self.members,
+            "score": {"name": name, "arguments": self.score.arguments()},
+            "fits_score": self.fits_score,
+            "learned": [score.state() for _, score in self.views],
+            "inputs": self.inputs.state(),
+            "calibration": self.calibration.state(),
+            "usual": self.usual,
+        }
 
-def _usual(usual: object, data_shape: tuple[int, ...]) -> np.ndarray | None:
-    """Usual values (candidates, features) from a file, of rows alone."""
-    if usual is None:
-        return None
-    if not isinstance(usual, np.ndarray) or usual.shape[1:] != data_shape or len(data_shape) != 1:
-        raise ValueError(f"its usual values do not fit data of shape {data_shape}")
-    if not len(usual) or usual.dtype.kind != "f" or not np.isfinite(usual).all():
-        raise ValueError("its usual values are not finite numbers")
-    return usual
+    @classmethod
+    def from_state(cls, state: dict, own: VAE | Sequence[VAE] | Scorer | None) -> State:
+        """The state that was saved, of which nothing is trusted; `own` has parts of the user's."""
+        models = from_states(state["models"], own)
+        name, arguments = state["score"]["name"], state["score"]["arguments"]
+        known = {**scores.SCORES, OWN_SCORE: OwnScore}
+        if name not in known:
+            reason = f"its score is {name!r}, and none of {tuple(scores.SCORES)}"
+            raise ValueError(f"{reason}: define its class first")
+        n_members, by_class = state["members"], state["by_class"]
+        conditional = isinstance(models[0], ConditionalVAE)
+        if n_members != (1 if by_class else len(models)) or (conditional and not by_class):
+            raise ValueError(f"it has {len(models)} models for {n_members} members")
+        now = cls.of(models, known[name](**arguments), by_class and not conditional, n_members)
+        shape = now.form().data_shape
+        calibration = Calibration.from_state(state["calibration"], len(now.views) // n_members)
+        if len(state["learned"]) != len(now.views):
+            raise ValueError(f"it has {len(state['learned'])} scores for {len(now.views)} models")
+        for (view, score), learned in zip(now.views, state["learned"], strict=True):
+            score.set_state(learned)
+            if score.state().keys() != learned.keys():
+                reason = f"its score has learned {sorted(learned)}"
+                raise ValueError(f"{reason}, not {sorted(score.state())}")
+            score.trace(view)  # do the sizes of what it has learned fit the model's?
+        if (usual := state["usual"]) is not None:
+            if not isinstance(usual, np.ndarray) or usual.shape[1:] != shape or len(shape) != 1:
+                raise ValueError(f"its usual values do not fit data of shape {shape}")
+            if not len(usual) or usual.dtype.kind != "f" or not np.isfinite(usual).all():
+                raise ValueError("its usual values are not finite numbers")
+        return now._replace(
+            fits_score=bool(now.score.learned) and state["fits_score"],
+            inputs=Inputs.from_state(state["inputs"], shape),
+            weights=[digest(view) for view, _ in now.views],
+            calibration=calibration,
+            usual=usual,
+        )
