@@ -111,7 +111,7 @@ SCORES: Cases = {
     **each("largest", "size", NO_COUNT, lambda v: made("largest", size=v)),
     "fusion: state for parts that nobody named": (
         lambda: made("fusion").set_state(fitted("fusion").state()),
-        ("parts is None", "expected names"),
+        ("parts is None", "expected the names"),
     ),
     **{
         f"{name}: held_out: {how}": (
@@ -125,7 +125,6 @@ SCORES: Cases = {
     **kinds("score: model", NO_MODELS, lambda m: made("kl")(m(), it().x), "expected a VAE"),
     **kinds("fit: model", NO_MODELS, lambda m: made("latent").fit(m(), it().x), "expected a VAE"),
     **kinds("map: model", NO_MODELS, lambda m: made("local").map(m(), it().x), "expected a VAE"),
-    **kinds("fingerprint_of", NO_MODELS, lambda m: scores.fingerprint_of(m()), "expected a VAE"),
     **{
         f"{name}: a ConditionalVAE itself": (
             lambda name=name: fitted(name, it().conditional)(it().conditional, it().x),

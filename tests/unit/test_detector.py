@@ -136,7 +136,7 @@ def test_a_smaller_rate_is_a_higher_threshold(vae):
 def test_a_score_that_learns_is_not_calibrated_on_what_it_learned_from(vae):
     detector = AnomalyDetector(vae, "latent").calibrate(CALIBRATION, 0.1)
     assert len(detector.calibration_scores) == 60
-    expected = scores.LatentDistance().fit(vae, CALIBRATION[::2])(vae, CALIBRATION[1::2])
+    expected = scores.get("latent").fit(vae, CALIBRATION[::2])(vae, CALIBRATION[1::2])
     np.testing.assert_array_equal(detector.calibration_scores, expected)
 
 
@@ -232,7 +232,7 @@ def test_it_loads_in_another_process(detector, tmp_path):
 
 
 def test_the_arguments_of_a_score_are_saved(vae, tmp_path):
-    score = scores.ImportanceBound(draws=7, seed=3)
+    score = scores.get("bound", draws=7, seed=3)
     AnomalyDetector(vae, score).calibrate(CALIBRATION, 0.1).save(tmp_path / "it")
     loaded = AnomalyDetector.load(tmp_path / "it")
     np.testing.assert_array_equal(loaded.score(ODD), score(vae, ODD))
@@ -293,7 +293,7 @@ def test_what_is_not_a_model_or_a_score(vae, complains):
 
 
 def test_a_score_of_your_own_works_but_is_not_saved_unless_it_has_a_name(vae, tmp_path, complains):
-    class Own(scores.KL):
+    class Own(scores.SCORES["kl"]):
         pass
 
     detector = AnomalyDetector(vae, Own()).calibrate(CALIBRATION, 0.1)

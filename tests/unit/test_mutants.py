@@ -285,10 +285,10 @@ BUGS = {
         "whitened_sum",
     ),
     "a choice by the worst": Bug(
-        "scores/auto", "best = min(mistakes", "best = max(mistakes", "scores", "auto_keeps_the"
+        "scores/fusion", "best = min(mistakes", "best = max(mistakes", "scores", "auto_keeps_the"
     ),
     "a fusion that is tried on what it has learned": Bug(
-        "scores/auto", "usual_of(logs[0, ~tried])", "usual_of(logs[0])", "scores", "auto_tries"
+        "scores/fusion", "usual_of(logs[0, ~tried])", "usual_of(logs[0])", "scores", "auto_tries"
     ),
     "an image that is patched with itself": Bug(
         "scores/pseudo", "images[np.roll(order, 1)]", "images[order]", "scores", "pseudo"

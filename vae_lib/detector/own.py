@@ -12,7 +12,7 @@ import numpy as np
 from ..batches import Form, arrays
 from ..classes import Given
 from ..model import VAE
-from ..scores import Score, fingerprint_of
+from ..scores.base import Score, fingerprint_of
 
 NAME = "the model's own"  # what a file calls its score
 BLOCK = 64  # examples that the model is asked for at once

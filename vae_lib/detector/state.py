@@ -14,7 +14,7 @@ from ..batches import arrays, whole
 from ..classes import ConditionalVAE, Given, check_labels
 from ..explanations import usual_values
 from ..model import VAE
-from ..scores.base import scaled
+from ..scores.base import ARGUMENTS, WORD, scaled
 from ..scores.fusion import LEAST
 from . import models
 from .calibration import SCHEMA as CALIBRATION
@@ -32,15 +32,6 @@ def default_score(data_shape: Sequence[int], several: bool) -> str:
     score = DEFAULT_SCORES.get(len(data_shape), "joint")
     return "fusion" if several and score == "auto" else score  # it would choose anew for each
 
-
-WORD = {"type": "string", "maxLength": 200}
-ARGUMENT = {"anyOf": [{"type": ["number", "boolean"]}, WORD, {"type": "array", "items": WORD}]}
-ARGUMENTS = {
-    "type": "object",
-    "maxProperties": 16,
-    "properties": {name: {"type": "integer", "maximum": 4096} for name in ("draws", "size", "k")},
-    "additionalProperties": ARGUMENT,
-}
 
 SCHEMA = saving.object_of(
     models=models.SCHEMA,
