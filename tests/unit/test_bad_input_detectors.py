@@ -297,7 +297,7 @@ DETECTORS: Cases = {
     },
     "detector: fusion with kl of a mixture": (
         lambda: AnomalyDetector(it().mixture, made("fusion", parts=("kl", "reconstruction"))),
-        ("score is 'fusion'", "MixtureVAE"),
+        ("score is 'kl'", "MixtureVAE"),
     ),
     **{
         f"detector: {name} of a table": (

@@ -112,8 +112,9 @@ class Fusion(Score):
 
     def state(self) -> dict[str, np.ndarray]:
         """Its own, and that of its parts with their names in front."""
+        own = super().state()
         parts = zip(self.parts, self.scores, strict=True)
-        return super().state() | {f"{n}.{k}": v for n, s in parts for k, v in s.state().items()}
+        return own | {f"{n}.{k}": v for n, s in parts for k, v in s.state().items()}
 
     def set_state(self, state: dict[str, np.ndarray]) -> None:
         """The reverse of `state`."""
