@@ -143,13 +143,6 @@ def test_a_figure_carries_all_that_it_needs_and_is_the_same_each_time(name) -> N
     assert repr(live.show(name)) == f"LiveFigure({name!r}): {live.FIGURES[name].summary}"
 
 
-@pytest.mark.parametrize("figure", ["scores", "", None, 3, ["score"]])
-def test_an_unknown_figure_is_named(complains, figure) -> None:
-    for make in (live.show, live.LiveFigure):
-        call = lambda make=make: make(figure)  # noqa: E731
-        complains(call, "figure is", repr(figure), "latent", "score", "threshold")
-
-
 def test_committed_outputs_show_the_committed_figures() -> None:
     assert stamp.stale_outputs() == [], "run make live, or make execute for these chapters"
 
