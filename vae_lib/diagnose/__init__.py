@@ -111,8 +111,8 @@ def usable(it: Subject) -> bool:
     if it.report.judge(f"{shape}, expected (n, latent_dim)", {"maps": len(shape) > 2}):
         return False
     it.decode()
-    found = {name: getattr(it, name) for name in ("mean", "log_var", "decoded")}
-    wrong = [name for name, values in found.items() if not np.isfinite(values).all()]
+    names = ("mean", "log_var", "decoded")
+    wrong = [name for name in names if not np.isfinite(getattr(it, name)).all()]
     it.report.facts["looked at"] = f"{len(it.x)} examples, latent_dim {shape[1]}"
     return not it.report.judge(f"x has shape {it.x.shape}", {"numbers": wrong != []}, *wrong[:1])
 
@@ -134,7 +134,9 @@ def noise(it: Subject) -> None:
     right, best = next(iter(fits)), max(fits, key=fits.get)
     eps = (one - mean) / sigmas[right]
     limit = 0.05 + 4 / np.sqrt(eps.size)
-    told = it.report.facts["noise"] = f"eps has mean {eps.mean():.3f} and deviation {eps.std():.3f}"
+    evidence = it.report.facts["noise"] = (
+        f"eps has mean {eps.mean():.3f} and deviation {eps.std():.3f}"
+    )
     problems = {
         "still": np.abs(eps).max() < 1e-3,
         "frozen": np.abs(one - two).max() < 1e-6,
@@ -143,7 +145,7 @@ def noise(it: Subject) -> None:
         "sigma": fits[best] > fits[right] + 0.02,
         "moments": abs(eps.mean()) > limit or abs(eps.std() - 1) > limit,
     }
-    if not it.report.judge(told, problems, best) and own and tf.is_tensor(drawn[0]):
+    if not it.report.judge(evidence, problems, best) and own and tf.is_tensor(drawn[0]):
         gradients(it, mean, log_var)
 
 
@@ -164,7 +166,7 @@ def gradients(it: Subject, mean: np.ndarray, log_var: np.ndarray) -> None:
 
 
 def nearest(
-    forms: dict[str, Callable], found: np.ndarray, probes: list, free: bool
+    forms: dict[str, Callable], losses: np.ndarray, probes: list, free: bool
 ) -> tuple[str, float, float]:
     """Which form times a scale (plus a constant, if `free`) is nearest to the losses of probes.
 
@@ -173,7 +175,7 @@ def nearest(
     fits = {}
     for name, form in forms.items():
         expected = np.array([form(*probe).sum() / len(probe[0]) for probe in probes])
-        a, b = (v - v.mean() if free else v for v in (found, expected))
+        a, b = (v - v.mean() if free else v for v in (losses, expected))
         scale = np.sum(a * b) / np.sum(b**2)
         fits[name] = (np.abs(a - scale * b).max() / np.abs(a).max(), name, scale)
     error, name, scale = min(fits.values())
@@ -219,15 +221,15 @@ def kl_term(it: Subject, form: str | None, scale: float) -> None:
         it.report.judge(f"the loss changes by {most:.2g}", {"no KL": it.beta > 0})
         return
     formula, weight, error = nearest(KLS, change, probes, free=False)
-    told = it.report.facts["KL term"] = f"{weight:.4g} times {formula}"
+    evidence = it.report.facts["KL term"] = f"{weight:.4g} times {formula}"
     wrong = {"strange KL": error > 0.05, "wrong KL": formula != "KL", "sign": weight < 0}
-    if not it.report.judge(f"{error:.0%} of it differs from {told}", wrong, told):
+    if not it.report.judge(f"{error:.0%} of it differs from {evidence}", wrong, evidence):
         balance(it, form, scale, weight)
 
 
 def balance(it: Subject, form: str | None, scale: float, weight: float) -> None:
     """beta hidden in a mean: the weight of the KL term, of a likelihood that is normalised."""
-    told = f"the loss has {weight:.4g} times KL"
+    evidence = f"the loss has {weight:.4g} times KL"
     weight = weight / scale if form in COINS else weight  # its scale is 1, or hides in beta
     ratio = weight / it.beta if it.beta else np.inf
     causes = {1 / it.mean.shape[1]: "a mean over latents", it.decoded[0].size: "a mean over x"}
@@ -235,19 +237,19 @@ def balance(it: Subject, form: str | None, scale: float, weight: float) -> None:
     causes = [f": {c}?" for value, c in causes.items() if np.isclose(ratio, value, rtol=0.02)]
     odd = not np.isclose(ratio, 1, rtol=0.05)
     certain = form in COINS or it.beta == 0  # else another deviation of x would do the same
-    found = f"beta is {weight:.4g}, expected {it.beta:.4g}{''.join(causes[:1])}"
+    text = f"beta is {weight:.4g}, expected {it.beta:.4g}{''.join(causes[:1])}"
     if it.report.judge(
-        told, {"beta": odd and certain, "beta or sigma": odd and causes != []}, found
+        evidence, {"beta": odd and certain, "beta or sigma": odd and causes != []}, text
     ):
         return
     if form == "squared error":
         sigma = np.sqrt(ratio / (2 * scale))
         error = np.sqrt(np.mean((it.target - it.decoded) ** 2))
         spread = np.sqrt(np.mean(it.target.var(axis=0)))
-        told = f"{sigma:.4g}, data deviate by {spread:.4g}, errors by {error:.4g}"
-        it.report.facts["sigma in the loss"] = told
+        evidence = f"{sigma:.4g}, data deviate by {spread:.4g}, errors by {error:.4g}"
+        it.report.facts["sigma in the loss"] = evidence
         weak, strong = sigma < error / 8, sigma > 2 * max(spread, error)
-        it.report.judge(f"sigma {told}", {"too strong": strong, "too weak": weak})
+        it.report.judge(f"sigma {evidence}", {"too strong": strong, "too weak": weak})
 
 
 def ranges(it: Subject, form: str | None) -> Callable:
@@ -290,15 +292,15 @@ def scores(it: Subject) -> None:
     """The same input is to give the same score, in every batch."""
     parts = (it.x, it.x, it.x[:5])
     try:
-        found = [as_array(it.call("reconstruct", x)).reshape(x.shape) for x in parts]
+        copies = [as_array(it.call("reconstruct", x)).reshape(x.shape) for x in parts]
     except (TypeError, ValueError) as error:  # no call, or what it gives is no array like x
         if it.asked_to_reconstruct:
             raise ValueError(f"reconstruct gives nothing like x, {it.x.shape}: {error}") from error
         it.report.skipped.append("repeatability of scores: give reconstruct, x to its like")
         return
     axes = tuple(range(1, it.x.ndim))
-    one, two, few = (np.sum((x - f) ** 2, axes) for x, f in zip(parts, found, strict=True))
+    one, two, few = (np.sum((x - c) ** 2, axes) for x, c in zip(parts, copies, strict=True))
     repeat, batch = (np.mean(np.abs(a - b) / a) for a, b in ((one, two), (one[:5], few)))
-    told = f"differs by {repeat:.2%}; in another batch {batch:.2%}"
-    it.report.facts["score again"] = told
-    it.report.judge(told, {"drawn": repeat > 1e-3, "in company": batch > 1e-3})
+    evidence = f"differs by {repeat:.2%}; in another batch {batch:.2%}"
+    it.report.facts["score again"] = evidence
+    it.report.judge(evidence, {"drawn": repeat > 1e-3, "in company": batch > 1e-3})

@@ -86,11 +86,11 @@ class Diagnosis:
 
     def rows(self) -> list[tuple[str, str]]:
         """A word and a sentence for each finding, fact and check left out."""
-        found = [
+        findings = [
             (f"{f.sure}: {f.check}", f"{f.problem} ({f.evidence}); chapter {f.chapter}")
             for f in self.findings
         ]
-        return [*found, *self.facts.items(), *(("not looked at", text) for text in self.skipped)]
+        return [*findings, *self.facts.items(), *(("not looked at", text) for text in self.skipped)]
 
     def __repr__(self) -> str:
         head = f"{len(self.findings) or 'no'} finding{'s' * (len(self.findings) != 1)}"
@@ -109,8 +109,8 @@ class Subject:
 
     def __init__(self, model, x, given: dict[str, Callable | str | None], beta, seed: int):
         if hasattr(model, "log_prior") or hasattr(model, "given"):
-            found = f"model is a {type(model).__name__}"
-            raise ValueError(f"{found}; expected a VAE with the prior N(0, I) and without labels")
+            problem = f"model is a {type(model).__name__}"
+            raise ValueError(f"{problem}; expected a VAE with the prior N(0, I) and without labels")
         self.model = model if isinstance(model, keras.Model) else None
         self.x, self.report = _examples(x), Diagnosis()
         self.parts = {**given, **{name: _part(model, given[name], name) for name in OWN}}
@@ -139,28 +139,28 @@ class Subject:
             return self.parts[name](*(a.astype("float32") for a in arrays))
         except Exception as error:  # whatever framework it comes from
             shapes = ", ".join(str(a.shape) for a in arrays)
-            told = f"{type(error).__name__}: {str(error).strip()[:200]}"
-            found = f"{name} does not take {shapes}; expected one that does"
-            raise ValueError(f"{found}: {told}") from error
+            reason = f"{type(error).__name__}: {str(error).strip()[:200]}"
+            problem = f"{name} does not take {shapes}; expected one that does"
+            raise ValueError(f"{problem}: {reason}") from error
 
     def encode(self) -> None:
         """Set `mean` and `log_var` of x, and `given`, the encoder's z or None."""
-        found = self.call("encoder", self.x)
-        if not isinstance(found, (list, tuple)) or len(found) not in (2, 3):
-            kind = f"{len(found)} parts" if isinstance(found, (list, tuple)) else type(found)
+        codes = self.call("encoder", self.x)
+        if not isinstance(codes, (list, tuple)) or len(codes) not in (2, 3):
+            kind = f"{len(codes)} parts" if isinstance(codes, (list, tuple)) else type(codes)
             raise ValueError(f"encoder gives {kind}; expected (mean, log_var) or with z")
-        self.mean, self.log_var, self.given, *_ = [*map(as_array, found), None]
+        self.mean, self.log_var, self.given, *_ = [*map(as_array, codes), None]
         shapes = self.mean.shape, self.log_var.shape
         if shapes[0] != shapes[1] or shapes[0][:1] != (len(self.x),) or self.mean.ndim < 2:
-            told = f"encoder gives the shapes {shapes[0]} and {shapes[1]}"
-            raise ValueError(f"{told}; expected twice ({len(self.x)}, latent_dim)")
+            problem = f"encoder gives the shapes {shapes[0]} and {shapes[1]}"
+            raise ValueError(f"{problem}; expected twice ({len(self.x)}, latent_dim)")
 
     def decode(self) -> None:
         """Set `decoded`, what the decoder gives for the means, and `target`, x as it is meant."""
         self.decoded = as_array(self.call("decoder", self.mean))
         if self.decoded.shape[:1] != (len(self.x),) or self.decoded.size != self.x.size:
-            told = f"decoder gives the shape {self.decoded.shape}"
-            raise ValueError(f"{told}; expected that of x, {self.x.shape}")
+            problem = f"decoder gives the shape {self.decoded.shape}"
+            raise ValueError(f"{problem}; expected that of x, {self.x.shape}")
         own = getattr(self.model, "columns", None) is not None
         target = as_array(self.model.standardise(self.x)) if own else as_array(self.x)
         self.target = target.reshape(self.decoded.shape)
@@ -180,8 +180,8 @@ def as_array(value) -> np.ndarray:
 def _examples(x) -> np.ndarray:
     x = plain_array(x, "x")
     if x.dtype.kind not in "fiub" or x.ndim < 2 or len(x) < FEWEST:
-        found = f"x has shape {x.shape} and dtype {x.dtype}"
-        raise ValueError(f"{found}; expected at least {FEWEST} rows of numbers, (n, ...)")
+        problem = f"x has shape {x.shape} and dtype {x.dtype}"
+        raise ValueError(f"{problem}; expected at least {FEWEST} rows of numbers, (n, ...)")
     x = x[np.linspace(0, len(x) - 1, min(len(x), ROWS)).astype(int)].astype("float32")
     if not np.isfinite(x).all():
         raise ValueError("x contains NaN or infinite values; expected finite numbers")
@@ -198,8 +198,8 @@ def _part(model, given: Callable | str | None, name: str) -> Callable:
         part = getattr(model, OWN[name], getattr(model, name, layers.get(name)))
     if callable(part):
         return part
-    found = f"model is a {type(model).__name__} and {name} is {given!r}"
-    raise ValueError(f"{found}; expected a model with {name!r}, a layer's name or a function")
+    problem = f"model is a {type(model).__name__} and {name} is {given!r}"
+    raise ValueError(f"{problem}; expected a model with {name!r}, a layer's name or a function")
 
 
 def _own_loss(model) -> Callable | None:

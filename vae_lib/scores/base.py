@@ -1,8 +1,7 @@
 """What all scores share: blocks of images, what was learned, maps.
 
 Images go through the model in blocks of one size, the last one padded, and Monte Carlo scores use
-the same draws for every image: so a score depends neither on the batch that an image came in, nor
-on the call.
+the same draws for every image.
 """
 
 from __future__ import annotations
@@ -194,9 +193,9 @@ class Score:
         self._model = None
         self.__dict__.pop("_graphs", None)  # they know what was learned before
 
-    def _learn(self, vae: VAE, **arrays: np.ndarray) -> None:
+    def _learn(self, vae: VAE, **learned: np.ndarray) -> None:
         """Take what `fit` made of this model."""
-        Score.set_state(self, arrays)  # its own alone, without that of parts
+        Score.set_state(self, learned)  # its own alone, without that of parts
         self._model = fingerprint_of(vae)
 
     def copy(self) -> Score:
