@@ -38,13 +38,6 @@ def test_a_change_of_code_changes_the_fingerprint_and_a_change_of_words_does_not
     assert stamp.fingerprint(tmp_path) != before
 
 
-def test_code_is_what_is_left_without_words() -> None:
-    text = (
-        '"""Words."""\nx = "#1"  # two\n\n\ndef f():\n    """Three\n    lines."""\n    return x\n'
-    )
-    assert stamp.bare(text) == 'x = "#1"\ndef f():\n    return x'
-
-
 @pytest.mark.parametrize("name", DETECTORS)
 def test_the_committed_calibration_is_what_the_library_computes(name) -> None:
     held, vae = rebuild.content(f"{name}.js"), rebuild.detector(name)

@@ -116,13 +116,6 @@ def test_conformal_is_the_order_statistic_of_exact_arithmetic(n, rate):
     assert thresholds.conformal(scores, float(rate)) == expected
 
 
-def test_p_values_by_counting():
-    calibration, scores = np.array([1.0, 2, 2, 5]), np.array([0.0, 1, 2, 2.5, 5, 6])
-    np.testing.assert_allclose(
-        thresholds.p_values(calibration, scores), np.array([5, 5, 4, 2, 2, 1]) / 5
-    )
-
-
 @each_rate
 def test_p_values_of_normal_images_are_small_no_more_often_than_they_say(zeros_and_twos, rate):
     rates = [
