@@ -149,9 +149,10 @@ SCORES: Cases = {
     **{
         f"{name}: no map": (
             lambda name=name: made(name).map(it().vae, it().x),
-            (f"score is '{name}'", "no map"),
+            (f"score is '{name}'", "no map; 'relative' has one"),
         )
-        for name in ("kl", "elbo", "bound", "latent", "neighbours", "largest", "fusion")
+        for name, score in scores.SCORES.items()
+        if not score.has_map and name != "auto"
     },
     **{
         f"{name}: {how} before fit": (
@@ -405,7 +406,7 @@ DETECTORS: Cases = {
     **{
         f"heatmap: {name}": (
             lambda name=name: AnomalyDetector(it().vae, name).explain(it().x),
-            (f"score is '{name}'", "no map"),
+            (f"score is '{name}'", "no map; 'relative' has one"),
         )
         for name in ("kl", "bound", "latent")
     },
