@@ -88,7 +88,7 @@ def subjects() -> SimpleNamespace:
     for model in (*it.models, it.spare, it.spare_conditional):
         model.compile("adam", run_eagerly=True)
     it.vae.fit(it.x, verbose=0)
-    it.latent = scores.LatentDistance().fit(it.vae, it.x)
+    it.latent = scores.get("latent").fit(it.vae, it.x)
     it.detector = AnomalyDetector(it.vae).calibrate(it.x)
     it.learned = AnomalyDetector(it.vae, "latent").calibrate(it.x, 0.1)
     it.by_class = AnomalyDetector(it.conditional).calibrate(it.x, 0.1, classes=it.y)
@@ -135,7 +135,7 @@ CALLS = {
     "fit with labels": (lambda it, x: it.spare_conditional.fit(x, it.y, verbose=0), "x"),
     "predict with labels": (lambda it, x: it.conditional.predict(x, it.y, verbose=0), "x"),
     "score": (lambda it, x: scores.get("kl")(it.vae, x), "images"),
-    "fit of a score": (lambda it, x: scores.LatentDistance().fit(it.vae, x), "images"),
+    "fit of a score": (lambda it, x: scores.get("latent").fit(it.vae, x), "images"),
     "map": (lambda it, x: scores.get("local").map(it.vae, x), "images"),
     "detector": (lambda it, x: it.learned.score(x), "items"),
     "alarm": (lambda it, x: it.detector.is_anomaly(x), "items"),

@@ -285,10 +285,10 @@ BUGS = {
         "whitened_sum",
     ),
     "a choice by the worst": Bug(
-        "scores/auto", "best = min(mistakes", "best = max(mistakes", "scores", "auto_keeps_the"
+        "scores/fusion", "best = min(mistakes", "best = max(mistakes", "scores", "auto_keeps_the"
     ),
     "a fusion that is tried on what it has learned": Bug(
-        "scores/auto", "usual_of(logs[0, ~tried])", "usual_of(logs[0])", "scores", "auto_tries"
+        "scores/fusion", "usual_of(logs[0, ~tried])", "usual_of(logs[0])", "scores", "auto_tries"
     ),
     "an image that is patched with itself": Bug(
         "scores/pseudo", "images[np.roll(order, 1)]", "images[order]", "scores", "pseudo"
@@ -395,16 +395,16 @@ BUGS = {
         "diagnose/subject", "variable.assign(value)", "pass", "diagnose", "left_as_it_was"
     ),
     "a diagnosis of any KL": Bug(
-        "diagnose/loss", 'formula != "KL"', "False", "diagnose", "bug_is_found"
+        "diagnose/__init__", 'formula != "KL"', "False", "diagnose", "bug_is_found"
     ),
     "a diagnosis that forgets what is meant": Bug(
-        "diagnose/loss", "weight / it.beta if", "weight if", "diagnose", "beta_that_is_meant"
+        "diagnose/__init__", "weight / it.beta if", "weight if", "diagnose", "beta_that_is_meant"
     ),
     "a diagnosis of one batch": Bug(
-        "diagnose/checks", "batch > 1e-3", "False", "diagnose", "bug_is_found"
+        "diagnose/__init__", "batch > 1e-3", "False", "diagnose", "bug_is_found"
     ),
     "a diagnosis that is too sure": Bug(
-        "diagnose/loss", "form in COINS or it.beta == 0", "True", "diagnose", "other_units"
+        "diagnose/__init__", "form in COINS or it.beta == 0", "True", "diagnose", "other_units"
     ),
     # figures
     "p-values of the calibration alone": Bug(
