@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..data import as_images, read_images
-from ..data.folders import NORMAL, SUFFIXES
+from ..data.datasets import NORMAL, SUFFIXES
 from ..data.pictures import RESIZES
 from ..data.tables import TABLE_SUFFIXES as TABLES
 from ..data.tables import read_table
