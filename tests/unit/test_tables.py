@@ -32,7 +32,7 @@ def frame() -> pd.DataFrame:
             "income": rng.randn(ROWS) * 1000,
             "member": rng.rand(ROWS) > 0.5,
             "grade": pd.Categorical(rng.choice([1, 2], ROWS)),
-            "always": 3.0,
+            "always": 0.1,  # whose deviation is not 0 in floats
         },
         index=[f"row {i}" for i in range(ROWS)],
     )
@@ -47,7 +47,7 @@ def test_numbers_pass_and_categories_are_zero_and_one(frame):
     assert list(rows) == list(encoder.get_feature_names_out())
     np.testing.assert_array_equal(rows["age"], frame["age"])
     np.testing.assert_array_equal(rows["member"], frame["member"].astype(int))
-    np.testing.assert_array_equal(rows["always"], 3)
+    np.testing.assert_array_equal(rows["always"], np.float32(0.1))
     for value in ("red", "green", "blue"):
         np.testing.assert_array_equal(rows[f"colour={value}"], frame["colour"] == value)
     np.testing.assert_array_equal(rows["grade=2"], frame["grade"] == 2)
@@ -90,7 +90,8 @@ def test_a_number_that_was_never_missing_is_farther_out_than_any_row_can_be(fram
     new = frame.iloc[:2].astype({column: object})
     new.loc["row 0", column] = None
     values = frame[column].astype(float)
-    far = (encoder.transform(new).loc["row 0", column] - values.mean()) / (values.std(ddof=0) or 1)
+    scale = values.std(ddof=0) if column != "always" else 1
+    far = (encoder.transform(new).loc["row 0", column] - values.mean()) / scale
     assert far == pytest.approx(ROWS**0.5, rel=1e-3)
     worst = np.r_[np.zeros(ROWS - 1), 1.0]  # no value of n stands farther out than this one
     assert (worst.max() - worst.mean()) / worst.std() < far

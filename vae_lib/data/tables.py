@@ -101,8 +101,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
             }
         )
         values = self._filled(table)
-        deviations = values.std(axis=0)
-        deviations[deviations == 0] = 1
+        deviations = np.where(np.ptp(values, axis=0) == 0, 1, values.std(axis=0))
         self._state["far"] = (values.mean(axis=0) + math.sqrt(len(X)) * deviations).tolist()
         return self
 
@@ -232,7 +231,7 @@ def read_column(column, name: str, kind: str):
 def check_numbers(values, name: str) -> None:
     """Numbers, as `read_column` gives them, must differ by more than float32 rounds them."""
     step = np.spacing(np.float32(values.abs().max()))
-    if 0 < values.std(ddof=0) < FINEST * step:
+    if values.min() < values.max() and values.std(ddof=0) < FINEST * step:
         problem = f"column {name!r} has values near {values.mean():.10g} that differ by little"
         raise ValueError(f"{problem}, which float32 rounds away; expected them less their mean")
 
