@@ -95,6 +95,7 @@ def test_a_link_leads_to_its_place(request: pytest.FixtureRequest, name: str, de
     """From another page to the end, where it was opened; then to places all along the page."""
     page = request.getfixturevalue(device)
     missed = [] if landed(page, page.places[-1]) else ["from outside"]
+    page.wait_for_function("() => performance.now() > 2000")  # younger, it may stay where it is
     for place in page.places[:: max(1, len(page.places) // 6)]:
         page.evaluate("(place) => (location.hash = place)", place)
         if not landed(page, place):
