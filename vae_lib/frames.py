@@ -43,8 +43,8 @@ def in_order(frame, columns: Sequence[str], name: str = "table"):
     foreign = [column for column in names if column not in columns]
     if lacking or foreign:
         parts = (("lacks the columns", lacking), ("has new columns", foreign))
-        told = " and ".join(f"{verb} {listed(which)}" for verb, which in parts if which)
-        raise ValueError(f"{name} {told}; expected {listed(columns)}")
+        problem = " and ".join(f"{verb} {listed(which)}" for verb, which in parts if which)
+        raise ValueError(f"{name} {problem}; expected {listed(columns)}")
     if names == tuple(columns):
         return frame
     return frame.iloc[:, [names.index(column) for column in columns]]
