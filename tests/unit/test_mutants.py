@@ -214,18 +214,14 @@ BUGS = {
         "errors and gaussian and relative",
     ),
     "a loss that nobody uses": Bug(
-        "checked_model",
+        "batches",
         "if loss is not None or loss_weights is not None:",
         "if False:",
         "batches",
         "ones_own",
     ),
     "the last batch left out": Bug(
-        "batches",
-        "range(x.num_batches or 0)",
-        "range((x.num_batches or 1) - 1)",
-        "batches",
-        "all_of",
+        "batches", "for batch in x:", "for batch in x.take(2):", "batches", "all_of"
     ),
     # what is shared, or stale
     "one score object in two detectors": Bug(
@@ -315,12 +311,12 @@ BUGS = {
         "scikit_learn",
     ),
     "a constant column divided by nothing": Bug(
-        "columns", "scaler.scale_)", "scaler.var_**0.5)", "columns", "constant"
+        "networks", "scaler.scale_)", "scaler.var_**0.5)", "columns", "constant"
     ),
     "a scale that each fit makes anew": Bug(
         "model",
-        "self.columns is None or self.columns.adapted",
-        "self.columns is None",
+        "not (self.columns is None or self.columns.adapted)",
+        "self.columns is not None",
         "columns",
         "later_fit",
     ),
