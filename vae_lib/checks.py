@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import numbers
 import os
 from collections.abc import Sequence
@@ -39,6 +41,23 @@ def check_seed(name: str, value: object) -> None:
         raise ValueError(f"{name} is {value!r}; expected a whole number from 0 to 2**32 - 1")
 
 
+def check_beta(beta: object) -> None:
+    """beta must be a finite number of at least 0."""
+    if not (is_real(beta) and 0 <= beta < math.inf):
+        raise ValueError(f"beta is {beta!r}; expected a finite number of at least 0")
+
+
+def check_finite(logs: dict | None, when: str) -> None:
+    """Raise a FloatingPointError where the loss among Keras's logs is NaN or infinite."""
+    loss = float((logs or {}).get("loss", 0.0))
+    if not math.isfinite(loss):
+        raise FloatingPointError(
+            f"the loss became {loss} {when}; try a smaller learning rate, clipnorm=1.0 in the "
+            "optimizer, or a larger min_sigma of a Gaussian likelihood, and look in the data for "
+            "NaN and for large numbers: standardise tables, scale pixels to 0..1"
+        )
+
+
 def check_path(path: object) -> None:
     """path must be a file's name."""
     if not (isinstance(path, (str, os.PathLike)) and str(path)):
@@ -74,14 +93,14 @@ def check_sizes(data_shape: Sequence[int], latent_dim: int, hidden: Sequence[int
     return tuple(map(int, data_shape)), int(latent_dim), tuple(map(int, hidden))
 
 
-def plain_array(x, name: str) -> np.ndarray:
+def plain_array(x, name: str, expected: str = "expected a plain array") -> np.ndarray:
     """x as an array, unless it has a mask or rows of unequal lengths."""
     if isinstance(x, np.ma.MaskedArray):  # NumPy would drop the mask, and show what it hides
-        raise ValueError(f"{name} is a masked array; expected one without a mask")
+        raise ValueError(f"{name} is a masked array; {expected}")
     try:
         return np.asarray(x)
     except (ValueError, TypeError) as error:
-        raise ValueError(f"{name} cannot be read as an array ({error}); expected one") from error
+        raise ValueError(f"{name} cannot be read as an array ({error}); {expected}") from error
 
 
 def check_array(
@@ -120,7 +139,9 @@ def check_input(x, data_shape: tuple[int, ...], unit_interval: bool, name: str =
     check_process()
     if not hasattr(x, "__array__"):  # arrays, dense tensors, data frames
         expected = f"expected floats of shape {('n', *data_shape)}"
-        raise ValueError(f"{name} is a {type(x).__name__}; {expected}, as an array or in batches")
+        raise ValueError(
+            f"{name} is a {type(x).__name__}; {expected}, as an array or a tf.data.Dataset"
+        )
     low, high = check_array(x, data_shape, unit_interval, name)
     bright = low >= 0 and high > DARKEST and not unit_interval and len(data_shape) == 3
     # most of the pictures: a single strange one among others is for the score to tell
@@ -149,6 +170,58 @@ def check_weights(weight, n: int, name: str = "sample_weight") -> None:
     if not np.isfinite(weight).all() or weight.min() < 0:
         found = f"values in {weight.min():.4g}..{weight.max():.4g}"
         raise ValueError(f"{name} has {found}; expected finite numbers of at least 0")
+
+
+def check_labels(y, n: int | None, classes: int, name: str = "y") -> None:
+    """y must be integers (n,) in 0..classes-1."""
+    expected = f"expected integers in 0..{classes - 1}, one for each example"
+    if y is None:
+        raise ValueError(f"{name} is None; {expected}, or the model under a class: model.given(c)")
+    if isinstance(y, keras.KerasTensor) or tf.is_symbolic_tensor(y):
+        return
+    y = plain_array(y, name, expected)
+    if y.dtype.kind not in "iu" or y.ndim != 1 or (n is not None and len(y) != n):
+        found = f"{name} has shape {y.shape} and dtype {y.dtype}"
+        raise ValueError(f"{found}; {expected} ({n})")
+    if len(y) and (y.min() < 0 or y.max() >= classes):
+        raise ValueError(f"{name} has values in {y.min()}..{y.max()}; {expected}")
+
+
+def shape_of(name: str, term) -> tf.TensorShape:
+    """The shape of an array or tensor of floats, or of a number, as far as a graph knows it."""
+    if is_real(term):
+        return tf.TensorShape(())
+    dtype = getattr(term, "dtype", None)
+    if dtype is None or not hasattr(term, "__array__") or isinstance(term, np.ma.MaskedArray):
+        raise ValueError(f"{name} is a {type(term).__name__}; expected an array of floats")
+    if "float" not in getattr(dtype, "name", str(dtype)):
+        raise ValueError(f"{name} has dtype {dtype}; expected floats")
+    return tf.TensorShape(term.shape)
+
+
+def check_rows(name: str, term) -> None:
+    """The term must be an array of floats, and not a number."""
+    if shape_of(name, term).rank == 0:
+        raise ValueError(f"{name} has shape (); expected an array of floats, one row an example")
+
+
+def check_shapes(also: str = "", **terms) -> None:
+    """Terms must have the first one's shape: broadcasting would give a wrong number in silence.
+
+    `also` allows for the others, as the function's mathematics wants it, a "number" or what does
+    "broadcast" with the first.
+    """
+    (name, shape), *others = ((name, shape_of(name, term)) for name, term in terms.items())
+    for other, its_shape in others:
+        valid = shape.is_compatible_with(its_shape) or (also == "number" and its_shape.rank == 0)
+        if also == "broadcast":
+            with contextlib.suppress(ValueError):
+                tf.broadcast_static_shape(shape, its_shape)
+                valid = True
+        if not valid:
+            expected = "shapes that broadcast" if also == "broadcast" else "one shape"
+            found = f"{name} has shape {shape} and {other} has shape {its_shape}"
+            raise ValueError(f"{found}; expected {expected}")
 
 
 def check_networks(encoder: keras.Model, decoder: keras.Model, data_shape, latent_dim: int) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 
 from . import frames, saving
 from .data import as_images, read_images
-from .data.folders import NORMAL, SUFFIXES
+from .data.datasets import NORMAL, SUFFIXES
 from .data.pictures import RESIZES
 from .data.tables import TABLE_SUFFIXES, read_table
 from .detector import AnomalyDetector, Interval

@@ -43,8 +43,8 @@ def in_order(frame, columns: Sequence[str], name: str = "table"):
     foreign = [column for column in names if column not in columns]
     if lacking or foreign:
         parts = (("lacks the columns", lacking), ("has new columns", foreign))
-        told = " and ".join(f"{verb} {listed(which)}" for verb, which in parts if which)
-        raise ValueError(f"{name} {told}; expected {listed(columns)}")
+        problem = " and ".join(f"{verb} {listed(which)}" for verb, which in parts if which)
+        raise ValueError(f"{name} {problem}; expected {listed(columns)}")
     if names == tuple(columns):
         return frame
     return frame.iloc[:, [names.index(column) for column in columns]]
@@ -54,13 +54,13 @@ def as_floats(frame, name: str = "table") -> np.ndarray:
     """The values (n, columns) of a frame of finite numbers and booleans."""
     for column, kind in zip(names_of(frame, name), frame.dtypes, strict=True):
         if getattr(kind, "kind", "O") not in "fiub":
-            found = f"{name} has a column {column!r} of dtype {kind}"
-            raise ValueError(f"{found}; expected numbers or booleans (see data.TableEncoder)")
+            problem = f"{name} has a column {column!r} of dtype {kind}"
+            raise ValueError(f"{problem}; expected numbers or booleans (see data.TableEncoder)")
     values = frame.to_numpy("float64", na_value=np.nan)
     for row, column in np.argwhere(~np.isfinite(values)):
         cell = f"{values[row, column]} in column {str(frame.columns[column])!r}"
-        found = f"{name} has {cell}, row {frame.index[row]}"
-        raise ValueError(f"{found}; expected finite numbers (see data.TableEncoder)")
+        problem = f"{name} has {cell}, row {frame.index[row]}"
+        raise ValueError(f"{problem}; expected finite numbers (see data.TableEncoder)")
     return values
 
 

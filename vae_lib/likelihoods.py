@@ -7,10 +7,11 @@ a pixel. Anything here is per pixel; `losses` sums over pixels. All values are i
 from __future__ import annotations
 
 import math
-import numbers
 
 import keras
 from keras import ops
+
+from .checks import is_real
 
 # Adam moves a weight by about its learning rate a step, whatever the gradient: at 0.001, sigma
 # would take thousands of steps from 1 to 0.1. Ten times the pace lets it settle in a few epochs.
@@ -55,7 +56,7 @@ class Gaussian(keras.layers.Layer):
     unit_interval = False
 
     def __init__(self, sigma: float | str = "learned", min_sigma: float = 0.01, **kwargs):
-        if isinstance(sigma, numbers.Real) and not isinstance(sigma, bool):
+        if is_real(sigma):
             valid, sigma = 0 < sigma < math.inf, float(sigma)  # JSON knows no NumPy numbers
         else:
             valid = isinstance(sigma, str) and sigma in ("learned", "per_pixel")
@@ -63,7 +64,7 @@ class Gaussian(keras.layers.Layer):
             raise ValueError(
                 f"sigma is {sigma!r}; expected a positive number, 'learned' or 'per_pixel'"
             )
-        if not (isinstance(min_sigma, numbers.Real) and 0 < min_sigma < 1):
+        if not (is_real(min_sigma) and 0 < min_sigma < 1):
             raise ValueError(f"min_sigma is {min_sigma!r}; expected a number between 0 and 1")
         super().__init__(**kwargs)
         self._sigma, self.min_sigma = sigma, min_sigma

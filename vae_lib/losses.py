@@ -7,14 +7,19 @@ two terms, and with it beta, without saying so.
 from __future__ import annotations
 
 import math
-import numbers
 
 import keras
-import numpy as np
-import tensorflow as tf
 from keras import ops
 
-from .checks import check_count, check_input, check_seed
+from .checks import (
+    check_count,
+    check_input,
+    check_rows,
+    check_seed,
+    check_shapes,
+    is_real,
+    shape_of,
+)
 
 
 def reconstruction(likelihood: keras.layers.Layer, x, parameters):
@@ -24,8 +29,8 @@ def reconstruction(likelihood: keras.layers.Layer, x, parameters):
     """
     if not (isinstance(likelihood, keras.layers.Layer) and hasattr(likelihood, "log_prob")):
         raise ValueError(f"likelihood is {likelihood!r}; expected an object from likelihoods")
-    _check_alike(x=x, parameters=parameters)
-    _check_rank("x", x)
+    check_shapes(x=x, parameters=parameters)
+    check_rows("x", x)
     log_prob = likelihood.log_prob(x, parameters)
     return -ops.sum(log_prob, axis=tuple(range(1, len(log_prob.shape))))
 
@@ -35,8 +40,8 @@ def kl_divergence(mean, log_var):
 
     Equation (2.8); Kingma and Welling (2014), appendix B. `mean` and `log_var` are (n, latent_dim).
     """
-    _check_alike(mean=mean, log_var=log_var)
-    _check_rank("mean", mean)
+    check_shapes(mean=mean, log_var=log_var)
+    check_rows("mean", mean)
     # expm1 keeps the small difference near the prior that exp(log_var) - 1 would round away
     return 0.5 * ops.sum(mean**2 + (ops.expm1(log_var) - log_var), axis=-1)
 
@@ -46,8 +51,8 @@ def elbo(reconstruction, kl, beta: float = 1.0):
 
     Training minimises its negative. beta other than 1: Higgins et al. (2017), beta-VAE.
     """
-    _check_alike(reconstruction=reconstruction, kl=kl)
-    if _shape("beta", beta).rank or (isinstance(beta, numbers.Real) and not math.isfinite(beta)):
+    check_shapes(reconstruction=reconstruction, kl=kl)
+    if shape_of("beta", beta).rank or (is_real(beta) and not math.isfinite(beta)):
         raise ValueError(f"beta is {beta!r}; expected a finite number")
     return -(reconstruction + beta * kl)
 
@@ -65,8 +70,8 @@ def compute_loss(model: keras.Model, x):
 
 def log_normal(z, mean=0.0, log_var=0.0):
     """log N(z; mean, diag exp(log_var)), summed over the last axis, in nats."""
-    _check_rank("z", z)
-    _check_broadcast("z", z, mean=mean, log_var=log_var)
+    check_rows("z", z)
+    check_shapes("broadcast", z=z, mean=mean, log_var=log_var)
     log_var = ops.convert_to_tensor(log_var, dtype=z.dtype)
     terms = math.log(2 * math.pi) + log_var + (z - mean) ** 2 * ops.exp(-log_var)
     return -0.5 * ops.sum(terms, axis=-1)
@@ -77,7 +82,7 @@ def log_posterior(eps, log_var):
 
     From eps itself: z - mean has lost its digits where the deviation is small beside the mean.
     """
-    _check_broadcast("eps", eps, log_var=log_var)
+    check_shapes("broadcast", eps=eps, log_var=log_var)
     return log_normal(eps) - 0.5 * ops.sum(log_var, axis=-1)
 
 
@@ -96,7 +101,7 @@ def importance_weighted_bound(
     `model.noise` as the seed and k as the chunk.
 
     Raises:
-        ValueError: k or chunk below 1, a seed that is none, a prior that is not N(0, I).
+        ValueError: k or chunk below 1, a wrong seed, a prior that is not N(0, I).
     """
     check_count("k", k)
     check_count("chunk", chunk)
@@ -136,46 +141,3 @@ def _log_weights(model: keras.Model, x, mean, log_var, draws: int, noise):
 def _check_model(model: object, *parts: str) -> None:
     if isinstance(model, type) or not all(hasattr(model, part) for part in parts):
         raise ValueError(f"model is a {type(model).__name__}; expected a VAE")
-
-
-def _shape(name: str, term) -> tf.TensorShape:
-    """The shape of floats, as far as it is known before they are."""
-    if isinstance(term, numbers.Real) and not isinstance(term, bool):
-        return tf.TensorShape(())
-    dtype = getattr(term, "dtype", None)
-    if dtype is None or not hasattr(term, "__array__") or isinstance(term, np.ma.MaskedArray):
-        raise ValueError(f"{name} is a {type(term).__name__}; expected an array of floats")
-    if "float" not in getattr(dtype, "name", str(dtype)):
-        raise ValueError(f"{name} has dtype {dtype}; expected floats")
-    return tf.TensorShape(term.shape)
-
-
-def check_terms(mean, **others) -> None:
-    """Terms in the shape of mean, as far as it is known; numbers stand for all of their numbers."""
-    shape = _shape("mean", mean)
-    for name, term in others.items():
-        if (found := _shape(name, term)).rank != 0 and not found.is_compatible_with(shape):
-            told = f"mean has shape {shape} and {name} has shape {found}"
-            raise ValueError(f"{told}; expected one shape")
-
-
-def _check_rank(name: str, term) -> None:
-    if _shape(name, term).rank == 0:
-        raise ValueError(f"{name} has shape (); expected an array of floats, one row an example")
-
-
-def _check_alike(**terms) -> None:
-    """Two terms of one shape: of others, broadcasting would make a figure without a word."""
-    (a, one), (b, other) = ((name, _shape(name, term)) for name, term in terms.items())
-    if not one.is_compatible_with(other):
-        raise ValueError(f"{a} has shape {one} and {b} has shape {other}; expected one shape")
-
-
-def _check_broadcast(name: str, term, **others) -> None:
-    shape = _shape(name, term)
-    for other, found in ((other, _shape(other, given)) for other, given in others.items()):
-        try:
-            tf.broadcast_static_shape(shape, found)
-        except ValueError as error:
-            told = f"{name} has shape {shape} and {other} has shape {found}"
-            raise ValueError(f"{told}; expected shapes that broadcast") from error

@@ -1,31 +1,30 @@
 """The variational autoencoder as an ordinary `keras.Model`.
 
 Only what is particular to a VAE is overridden: the forward pass and the loss. Callbacks,
-`sample_weight`, saving and `tf.distribute` are Keras's own; `fit`, `evaluate` and `predict` are
-Keras's too, behind the look at their data in `checked_model`.
+`sample_weight`, saving and `tf.distribute` are Keras's own; so are `fit`, `evaluate` and `predict`,
+behind the checks of `batches.CheckedModel`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import keras
 import tensorflow as tf
 from keras import ops
 
 from . import likelihoods, losses, networks
-from .batches import Form, arrays, checked, is_stream
-from .checked_model import CheckedModel
+from .batches import CheckedModel, Form, arrays, is_stream
 from .checks import (
+    check_beta,
     check_count,
     check_input,
     check_networks,
     check_process,
     check_seed,
+    check_shapes,
     check_sizes,
-    is_real,
 )
-from .columns import Columns
 
 EVALUATION_SEED = 0  # `evaluate` draws the same noise each time, so that its ELBO is repeatable
 POLICIES = ("float32", "float64", "mixed_float16", "mixed_bfloat16")
@@ -54,7 +53,7 @@ class VAE(CheckedModel):
         encoder, decoder: your own Keras models instead of `network`, as `networks` describes them.
 
     Training minimises `loss` = `reconstruction` + beta `kl` (Kingma and Welling, 2014); a loss that
-    is no number ends it with a FloatingPointError. Raises a ValueError for wrong sizes, and for
+    is not finite ends it with a FloatingPointError. Raises a ValueError for wrong sizes, and for
     data of the wrong shape, type or range, wherever in a data set they come.
     """
 
@@ -77,12 +76,12 @@ class VAE(CheckedModel):
         if self.dtype_policy.name not in POLICIES:
             raise ValueError(f"dtype is {self.dtype_policy.name!r}; expected one of {POLICIES}")
         make_encoder, make_decoder = networks.builders(network)
-        if not (is_real(beta) and 0 <= beta < float("inf")):
-            raise ValueError(f"beta is {beta!r}; expected a finite number of at least 0")
+        check_beta(beta)
         if seed is not None:
             check_seed("seed", seed)
-        given = () if hidden is None else hidden
-        data_shape, latent_dim, layers = check_sizes(data_shape, latent_dim, given)
+        data_shape, latent_dim, layers = check_sizes(
+            data_shape, latent_dim, () if hidden is None else hidden
+        )
         sizes = {} if hidden is None else {"hidden": layers}
         self.latent_dim, self.data_shape, self.network = latent_dim, data_shape, network
         likelihood = likelihoods.get(likelihood)
@@ -103,7 +102,7 @@ class VAE(CheckedModel):
         )
         self.columns = None
         if standardise:
-            self.columns = Columns(data_shape[-1], dtype=self.variable_dtype)
+            self.columns = networks.Columns(data_shape[-1], dtype=self.variable_dtype)
             self.autocast = False  # float16 ends at 65,504, and a table's own units do not
         self.noise = keras.random.SeedGenerator(seed)
         self.reconstruction_mean = keras.metrics.Mean(name="reconstruction")
@@ -133,7 +132,7 @@ class VAE(CheckedModel):
 
         eps ~ N(0, I) is drawn by `seed`, or given in the shape of mean.
         """
-        losses.check_terms(mean, log_var=log_var, eps=0.0 if eps is None else eps)
+        check_shapes("number", mean=mean, log_var=log_var, eps=0.0 if eps is None else eps)
         eps = self.draw(mean, seed) if eps is None else eps
         return mean + ops.exp(0.5 * log_var) * eps
 
@@ -155,10 +154,14 @@ class VAE(CheckedModel):
                 check_count("n", n)
             if seed is not None:
                 check_seed("seed", seed)
-            seed = self.noise if seed is None else int(seed)
-            eps = keras.random.normal((n, self.latent_dim), dtype=self.variable_dtype, seed=seed)
+                seed = keras.random.SeedGenerator(int(seed))
+            eps = self.draw_prior(n, self.noise if seed is None else seed)
         check_input(eps, (self.latent_dim,), unit_interval=False, name="eps")
         return self.decode(eps, apply_sigmoid=True)
+
+    def draw_prior(self, n: int, noise: keras.random.SeedGenerator):
+        """n draws of z from the prior p(z), (n, latent_dim)."""
+        return keras.random.normal((n, self.latent_dim), dtype=self.variable_dtype, seed=noise)
 
     def reconstruct(self, x):
         """E[x given z] at z = the posterior mean: deterministic, in the shape of x."""
@@ -192,17 +195,9 @@ class VAE(CheckedModel):
 
     def fit(self, x=None, y=None, **kwargs):
         """As in Keras; where columns are standardised, the first x tells how."""
-        self.adapt_once(x)
+        if not (self.columns is None or self.columns.adapted):
+            self.adapt(x)
         return super().fit(x, y, **kwargs)
-
-    def adapt_once(self, x) -> None:
-        """`adapt`, where it is wanted and has not been."""
-        if self.columns is None or self.columns.adapted:
-            return
-        if isinstance(x, Iterator):
-            found = "x is a generator, whose rows are gone once they were read"
-            raise ValueError(f"{found}; expected a call of adapt(rows) before fit")
-        self.adapt(x)
 
     def kl(self, y_pred):
         """The KL term of each example, (n,), in nats, from what `call` gives."""
@@ -241,7 +236,7 @@ class VAE(CheckedModel):
     def _check(self, x) -> None:
         if is_stream(x):
             raise ValueError(f"x is a {type(x).__name__}; expected one batch, as an array")
-        checked(x, self.form())
+        check_input(x, *self.form())
         if self.columns is not None and not self.columns.adapted:
             raise ValueError("the columns' scale is not known yet; expected fit or adapt before")
 

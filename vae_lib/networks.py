@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import keras
-from keras import layers
+import numpy as np
+import tensorflow as tf
+from keras import layers, ops
+from sklearn.preprocessing import StandardScaler
 
 from .checks import Sizes, check_sizes, is_size
 
@@ -170,7 +173,44 @@ BUILDERS = {
 
 
 def builders(network: str) -> tuple:
-    """The makers of encoder and decoder by name. Raises a ValueError for one that is none."""
+    """The makers of encoder and decoder by name. Raises a ValueError for an unknown name."""
     if not (isinstance(network, str) and network in BUILDERS):
         raise ValueError(f"network is {network!r}; expected one of {tuple(BUILDERS)}")
     return BUILDERS[network]
+
+
+class Columns(layers.Layer):
+    """(x - mean) / deviation along the last axis, and back; a constant is only centred.
+
+    Its weights hold means and deviations, so that a model is saved with the units of its data.
+    Keras's `Normalization` computes with copies of its weights, which `set_weights` does not reach.
+    """
+
+    def __init__(self, features: int, **kwargs):
+        super().__init__(trainable=False, **kwargs)
+        options = {"shape": (features,), "initializer": "zeros", "autocast": False}
+        self.center = self.add_weight(**options, name="center")
+        self.spread = self.add_weight(**options, name="spread")  # 0 until rows were seen
+        self.built = True
+
+    @property
+    def adapted(self) -> bool:
+        """Whether it has seen rows."""
+        with tf.init_scope():  # a graph that is being made wants to know it, too
+            return bool(ops.convert_to_numpy(self.spread).any())
+
+    def adapt(self, batches: Iterable[np.ndarray]) -> None:
+        """Take means and deviations from batches of rows (n, features), or (n, time, channels)."""
+        scaler = StandardScaler()
+        for rows in batches:
+            scaler.partial_fit(np.asarray(rows, "float64").reshape(-1, self.center.shape[0]))
+        self.center.assign(scaler.mean_)
+        self.spread.assign(scaler.scale_)  # 1 for a constant column
+
+    def standardise(self, x):
+        """Rows of mean 0 and deviation 1."""
+        return (ops.cast(x, self.center.dtype) - self.center) / self.spread
+
+    def restore(self, x):
+        """Standardised rows in the table's units."""
+        return x * self.spread + self.center

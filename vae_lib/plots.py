@@ -71,8 +71,8 @@ def image_grid(
     for name, given in (("titles", titles), ("colors", colors)):
         listed = hasattr(given, "__len__") and not isinstance(given, str)
         if given is not None and not (listed and len(given) == len(images)):
-            found = f"has {len(given)} entries" if listed else f"is {given!r}"
-            raise ValueError(f"{name} {found}; expected {len(images)}, as images")
+            problem = f"has {len(given)} entries" if listed else f"is {given!r}"
+            raise ValueError(f"{name} {problem}; expected {len(images)}, as images")
     if not (_is_number(vmin) and _is_number(vmax) and vmin < vmax):
         raise ValueError(f"vmin is {vmin!r}, vmax is {vmax!r}; expected a number and a larger one")
     rows = math.ceil(len(images) / columns)
@@ -199,15 +199,15 @@ def _array(name: str, values: np.ndarray) -> np.ndarray:
     try:
         return np.asarray(values)
     except ValueError as error:
-        found = f"{name} is a {type(values).__name__} of unequal rows"
-        raise ValueError(f"{found}; expected an array") from error
+        problem = f"{name} is a {type(values).__name__} of unequal rows"
+        raise ValueError(f"{problem}; expected an array") from error
 
 
 def _finite(name: str, values: np.ndarray) -> np.ndarray:
     array = _array(name, values)
     if array.dtype.kind not in "fiub":
-        found = f"{name} has shape {array.shape} and dtype {array.dtype}"
-        raise ValueError(f"{found}; expected numbers")
+        problem = f"{name} has shape {array.shape} and dtype {array.dtype}"
+        raise ValueError(f"{problem}; expected numbers")
     if not np.isfinite(array).all():
         raise ValueError(f"{name} contains NaN or infinite values; expected finite numbers")
     return array.astype("uint8") if array.dtype == bool else array

@@ -52,8 +52,8 @@ def windows(
     jumps = jumps_of(times, len(x))
     if gaps == "refuse" and (broken.any() or jumps.any()):
         what, where = ("NaN", broken) if broken.any() else ("a jump of its times", jumps)
-        found = f"series has {what} at {np.flatnonzero(where)[:5].tolist()}"
-        raise ValueError(f"{found}; expected none, or gaps='cut'")
+        problem = f"series has {what} at {np.flatnonzero(where)[:5].tolist()}"
+        raise ValueError(f"{problem}; expected none, or gaps='cut'")
     starts = whole_starts(broken, jumps, length, stride)
     if len(starts) == 0:
         raise ValueError(f"series has no window of {length} points without a gap; expected one")
@@ -90,14 +90,14 @@ def point_scores(
     if how not in POINT_SCORES:
         raise ValueError(f"how is {how!r}; expected one of {POINT_SCORES}")
     if scores.ndim != 1 or scores.dtype.kind not in "fiu" or not np.isfinite(scores).all():
-        found = f"scores has shape {scores.shape} and dtype {scores.dtype}"
-        raise ValueError(f"{found}; expected finite numbers, one a window")
+        problem = f"scores has shape {scores.shape} and dtype {scores.dtype}"
+        raise ValueError(f"{problem}; expected finite numbers, one a window")
     if starts.shape != scores.shape or starts.dtype.kind not in "iu":
-        found = f"starts has shape {starts.shape} and dtype {starts.dtype}"
-        raise ValueError(f"{found}; expected {scores.shape} of integers")
+        problem = f"starts has shape {starts.shape} and dtype {starts.dtype}"
+        raise ValueError(f"{problem}; expected {scores.shape} of integers")
     if len(starts) and (starts.min() < 0 or starts.max() + length > n):
-        found = f"starts has values in {starts.min()}..{starts.max()}"
-        raise ValueError(f"{found}; expected 0..{n - length}")
+        problem = f"starts has values in {starts.min()}..{starts.max()}"
+        raise ValueError(f"{problem}; expected 0..{n - length}")
     points = np.full(n, np.nan)
     order = np.argsort(starts, kind="stable")
     if how == "mean":
@@ -138,8 +138,8 @@ def block_maxima(scores: np.ndarray, block: int) -> np.ndarray:
     check_count("block", block)
     scores = plain_array(scores, "scores")
     if scores.ndim != 1 or scores.dtype.kind not in "fiu":
-        found = f"scores has shape {scores.shape} and dtype {scores.dtype}"
-        raise ValueError(f"{found}; expected numbers, one a point")
+        problem = f"scores has shape {scores.shape} and dtype {scores.dtype}"
+        raise ValueError(f"{problem}; expected numbers, one a point")
     known = np.flatnonzero(~np.isnan(scores))
     scores = scores[known[0] if len(known) else len(scores) :]
     if len(scores) < block:
@@ -164,8 +164,8 @@ def z_normalise(values: np.ndarray, floor: float) -> np.ndarray:
     """
     values = plain_array(values, "values")
     if values.ndim != 3 or 0 in values.shape or values.dtype.kind not in "fiu":
-        found = f"values has shape {values.shape} and dtype {values.dtype}"
-        raise ValueError(f"{found}; expected numbers (n, length, channels)")
+        problem = f"values has shape {values.shape} and dtype {values.dtype}"
+        raise ValueError(f"{problem}; expected numbers (n, length, channels)")
     if not np.isfinite(values).all():
         raise ValueError("values has NaN or infinite values; expected finite numbers")
     if not (is_real(floor) and 0 < floor < np.inf):
@@ -202,8 +202,8 @@ def jumps_of(times: np.ndarray | None, n: int) -> np.ndarray:
         return np.zeros(n, bool)
     times = plain_array(times, "times")
     if times.shape != (n,) or times.dtype.kind not in "fiuM":
-        found = f"times has shape {times.shape} and dtype {times.dtype}"
-        raise ValueError(f"{found}; expected ({n},) of numbers or datetime64")
+        problem = f"times has shape {times.shape} and dtype {times.dtype}"
+        raise ValueError(f"{problem}; expected ({n},) of numbers or datetime64")
     if np.isnat(times).any() if times.dtype.kind == "M" else not np.isfinite(times).all():
         raise ValueError("times has NaN or infinite values; expected a time for each point")
     steps = np.diff(times.astype("int64") if times.dtype.kind == "M" else times.astype("float64"))

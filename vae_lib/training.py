@@ -9,7 +9,6 @@ import functools
 import hashlib
 import io
 import json
-import math
 import weakref
 from pathlib import Path
 
@@ -19,7 +18,7 @@ import tensorflow as tf
 
 from . import losses, saving
 from .batches import checked, plain_errors
-from .checks import check_count, check_seed, is_real
+from .checks import check_beta, check_count, check_finite, check_seed
 from .model import VAE
 
 BATCHES = "expected batches of x alone: tf.data.Dataset.from_tensor_slices(x).batch(32)"
@@ -81,7 +80,7 @@ def train_vae(
         if count == 0:
             raise ValueError(f"dataset has no batch in epoch {epoch + 1}; {BATCHES}")
         means = _means(total / count, terms)
-        _check_finite(dict(means), f"in epoch {epoch + 1}")
+        check_finite(dict(means), f"in epoch {epoch + 1}")
         for name, value in means:
             history[name].append(value)
         progress.update(number, values=means, finalize=True)
@@ -114,16 +113,6 @@ def _check_optimizer(optimizer) -> None:
         raise ValueError(f"optimizer is {optimizer!r}; expected one like keras.optimizers.Adam()")
 
 
-def _check_finite(logs: dict | None, when: str) -> None:
-    loss = float((logs or {}).get("loss", 0.0))
-    if not math.isfinite(loss):
-        raise FloatingPointError(
-            f"the loss became {loss} {when}; try a smaller learning rate, clipnorm=1.0 in the "
-            "optimizer, or a larger min_sigma of a Gaussian likelihood, and look in the data for "
-            "NaN and for large numbers: standardise tables, scale pixels to 0..1"
-        )
-
-
 class StopOnNaN(keras.callbacks.Callback):
     """Stop with a FloatingPointError as soon as the loss is NaN or infinite."""
 
@@ -133,7 +122,7 @@ class StopOnNaN(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs=None):
         """Look at the running loss, which stays NaN once a batch was."""
-        _check_finite(logs, f"at step {batch + 1} of epoch {self.epoch + 1}")
+        check_finite(logs, f"at step {batch + 1} of epoch {self.epoch + 1}")
 
 
 _warming = weakref.WeakKeyDictionary()  # model: beta at the end, and now, for one that is cut short
@@ -149,8 +138,8 @@ class KLWarmUp(keras.callbacks.Callback):
     def __init__(self, epochs: int, beta: float | None = None):
         super().__init__()
         check_count("epochs", epochs)
-        if beta is not None and not (is_real(beta) and 0 <= beta < math.inf):
-            raise ValueError(f"beta is {beta!r}; expected a finite number of at least 0, or None")
+        if beta is not None:
+            check_beta(beta)
         self.epochs, self.beta = epochs, beta
 
     def set_model(self, model: VAE):
@@ -253,7 +242,7 @@ class Resume(keras.callbacks.BackupAndRestore):
 
     def on_epoch_end(self, epoch: int, logs=None):
         """Back up, and note it down when it is whole."""
-        _check_finite(logs, f"in epoch {epoch + 1}")
+        check_finite(logs, f"in epoch {epoch + 1}")
         memory = self._stop and self._stop.look(epoch, logs)
         super().on_epoch_end(epoch, logs)
         digest = _digest((self._note.parent / WEIGHTS).read_bytes())

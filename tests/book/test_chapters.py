@@ -8,14 +8,16 @@ from pathlib import Path
 import pytest
 from checks import CHECKS
 from links import addresses, broken
+from nbconvert import PythonExporter
 
-from notebook_files import ROOT, find, read
+from notebook_files import ROOT, code_cells, find, read
 from set_repository import declared, text_files
 
 CHAPTERS = find([])
 PAGES = [*CHAPTERS, *sorted(ROOT.glob("chapters/*.md")), *sorted(ROOT.glob("api/*.md"))]
 PAGES += [ROOT / "index.md", ROOT / "CHANGELOG.md"]
 CITING = text_files(ROOT)
+each_chapter = pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
 
 
 def names(paths: list[Path]) -> list[str]:
@@ -37,7 +39,7 @@ def test_toc_lists_every_page_in_order() -> None:
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
-@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
+@each_chapter
 def test_chapter(chapter: Path, check) -> None:
     assert list(check(read(chapter))) == []
 
@@ -47,17 +49,24 @@ def test_links_lead_somewhere(page: Path) -> None:
     assert broken(page) == []
 
 
-@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
-def test_colab_link_opens_this_chapter(chapter: Path) -> None:
-    link = (
-        f"https://colab.research.google.com/github/{declared()}/blob/main/chapters/{chapter.name}"
-    )
-    assert f"({link})" in "\n".join(cell.source for cell in read(chapter).cells)
+@each_chapter
+def test_a_chapter_is_linked_where_it_is_on_colab_and_in_the_readme(chapter: Path) -> None:
+    place = f"{declared()}/blob/main/chapters/{chapter.name}"
+    cells = "\n".join(cell.source for cell in read(chapter).cells)
+    assert f"(https://colab.research.google.com/github/{place})" in cells
+    assert place.partition("/blob")[2] in (ROOT / "README.md").read_text("utf-8")
 
 
-@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
-def test_readme_lists_this_chapter(chapter: Path) -> None:
-    assert f"/blob/main/chapters/{chapter.name}" in (ROOT / "README.md").read_text("utf-8")
+@each_chapter
+def test_a_chapter_becomes_a_script(chapter: Path) -> None:
+    """`jupyter nbconvert --to script`: Python, with every cell's code and no output."""
+    script, resources = PythonExporter().from_filename(str(chapter))
+    assert resources["output_extension"] == ".py"
+    compile(script, chapter.with_suffix(".py").name, "exec")
+    cells = code_cells(read(chapter))
+    assert len(re.findall(r"^# In\[\d+\]:$", script, re.MULTILINE)) == len(cells)
+    plain = [line for cell in cells for line in cell.source.splitlines() if "%" not in line]
+    assert set(plain) <= set(script.splitlines())
 
 
 @pytest.mark.parametrize("path", CITING, ids=names(CITING))

@@ -7,15 +7,13 @@ import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
-from pathlib import Path
 
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from notebook_compare import Tolerance, differences, numbers, tolerance_of
-
-ROOT = Path(__file__).resolve().parents[2]
+from notebook_files import ROOT
 
 
 def out(text: str, name: str = "stdout") -> nbformat.NotebookNode:
@@ -101,6 +99,8 @@ def test_tolerance_comes_from_tag_then_notebook_then_default() -> None:
     cell = new_code_cell(metadata={"tags": ["rtol=0.5", "setup"]})
     assert tolerance_of(cell, {"tolerance": {"rtol": 0.1, "atol": 0.2}}) == Tolerance(0.5, 0.2)
     assert tolerance_of(new_code_cell(), {}) == Tolerance()
+    assert not agree("x = 0.5010", "x = 0.5000", rtol=0, atol=0)
+    assert agree("401", "400", int_atol=1)
     assert tolerance_of(new_code_cell(metadata={"tags": ["int-atol=2"]}), {}).int_atol == 2
 
 
@@ -136,24 +136,13 @@ def test_chunks_of_a_stream_are_one() -> None:
 # Through nbval: source, committed outputs, tags, and whether nbval must pass it.
 ALWAYS = "print('x = 0.5000')"
 CASES = {
-    "same": (ALWAYS, [out("x = 0.5000\n")], [], True),
     "less than the tolerance": (ALWAYS, [out("x = 0.5010\n")], [], True),
     "more than the tolerance": (ALWAYS, [out("x = 0.5100\n")], [], False),
     "a tag widens it": (ALWAYS, [out("x = 0.5100\n")], ["atol=0.02"], True),
-    "a tag narrows it": (ALWAYS, [out("x = 0.5010\n")], ["atol=0", "rtol=0"], False),
     "a tag that is not understood": (ALWAYS, [out("x = 0.5000\n")], ["rtl=1"], False),
-    "text changed": (ALWAYS, [out("y = 0.5000\n")], [], False),
     "output missing from the run": ("x = 1", [out("x = 0.5000\n")], [], False),
     "output missing from the commit": (ALWAYS, [], [], False),
-    "an extra output": (
-        "print('a'); display(1)",
-        [out("a\n")],
-        [],
-        False,
-    ),
     "another kind of output": ("1 + 1", [out("2")], [], False),
-    "integer changed": ("print(400)", [out("401\n")], [], False),
-    "integer allowed by a tag": ("print(400)", [out("401\n")], ["int-atol=1"], True),
     "new words on stderr": ("import sys; print('w', file=sys.stderr)", [], [], False),
     "stderr while setting up": ("import sys; print('w', file=sys.stderr)", [], ["setup"], True),
     "a value that a semicolon hides": ("1 + 1;", [], [], True),
@@ -212,16 +201,10 @@ def test_nbval(nbval: dict[str, str], case: str) -> None:
     assert nbval[f"01_cases Cell {list(CASES).index(case)}"] == expected
 
 
-def test_nbval_takes_the_notebook_s_tolerance(nbval: dict[str, str]) -> None:
+def test_nbval_takes_tolerances_fails_unrun_cells_and_runs_solutions(nbval: dict[str, str]) -> None:
     assert nbval["02_metadata Cell 0"] == "passed"
-
-
-def test_nbval_fails_a_cell_that_was_never_run(nbval: dict[str, str]) -> None:
     assert nbval["03_never_run Cell 0"] == "failed"
     assert nbval["03_never_run Cell 1"] == "passed"  # an empty cell has nothing to run
-
-
-def test_nbval_runs_the_solutions(nbval: dict[str, str]) -> None:
     assert nbval["01_cases Solution 1"] == "failed"
     assert nbval["01_cases Solution 2"] == "passed"
 

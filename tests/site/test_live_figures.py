@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from bs4 import BeautifulSoup
-from playwright.sync_api import Page, expect
+from pages import windows
+from playwright.sync_api import Browser, Page, expect
 
 import rebuild
 from vae_lib import VAE, AnomalyDetector, Stream, data, live, records, scores, thresholds
@@ -24,9 +25,15 @@ LARGEST = 500_000  # bytes, compressed: the whole demo
 TOLERANCE = 1e-4
 
 
+def assert_quiet(page: Page) -> None:
+    """Nothing was asked of another host, and no script complained."""
+    own = [problem for problem in page.problems if "willReadFrequently" in problem]
+    assert page.foreign + page.problems == own  # these tests read many a canvas
+
+
 @pytest.fixture
 def visit(visit: Callable[..., Page]) -> Iterator[Callable[..., Page]]:
-    """Open a page; at the end nothing was asked of another host, and no script complained."""
+    """Open a page in a new window, which in the end is quiet."""
     pages = []
 
     def go(*args: object, **options: object) -> Page:
@@ -35,15 +42,35 @@ def visit(visit: Callable[..., Page]) -> Iterator[Callable[..., Page]]:
 
     yield go
     for page in pages:
-        own = [problem for problem in page.problems if "willReadFrequently" in problem]
-        assert page.foreign + page.problems == own  # these tests read many a canvas
+        assert_quiet(page)
 
 
-@pytest.fixture(params=["http", "file"])
-def page(request, visit, site: Path, address: str):
-    """The page "Try it", over http and from disk."""
-    start = address if request.param == "http" else site.as_uri()
-    return visit(f"{start}/chapters/try_it.html")
+@pytest.fixture(scope="module")
+def shared(browser: Browser) -> Iterator[dict[str, Page]]:
+    """A window on a desk and one on a phone, which most tests load the page anew in."""
+    with windows(browser) as open_page:
+        blank = {"url": "about:blank", "awake": False}
+        yield {"desk": open_page(**blank), "phone": open_page(**blank, **PHONE)}
+
+
+@pytest.fixture
+def page(
+    request: pytest.FixtureRequest, shared: dict[str, Page], site: Path, address: str
+) -> Iterator[Page]:
+    """The page "Try it", from disk unless the test asks for others."""
+    kind = getattr(request, "param", "file")
+    page = shared["phone" if kind == "phone" else "desk"]
+    page.foreign.clear()
+    page.problems.clear()
+    page.mouse.move(0, 0)
+    page.goto(f"{address if kind == 'http' else site.as_uri()}/chapters/try_it.html")
+    page.keyboard.press("Shift")  # the first key starts all live figures
+    yield page
+    assert_quiet(page)
+
+
+over_http_and_from_disk = pytest.mark.parametrize("page", ["http", "file"], indirect=True)
+on_a_phone = pytest.mark.parametrize("page", ["phone"], indirect=True)
 
 
 def figure(page, name: str):
@@ -87,8 +114,7 @@ def said(live_figure) -> str:
     return live_figure.get_by_role("status").text_content().replace("\u00a0", " ")
 
 
-def test_the_networks_agree_with_keras(visit, site: Path) -> None:
-    page = visit(f"{site.as_uri()}/chapters/try_it.html")
+def test_the_networks_agree_with_keras(page: Page) -> None:
     images = data.load("mnist-5k").x_test[::10]
     assert len(images) == 100
     for name in ("zeros", "eights"):
@@ -117,8 +143,7 @@ def test_the_networks_agree_with_keras(visit, site: Path) -> None:
         )
 
 
-def test_the_plane_s_decoder_agrees_with_keras(visit, site: Path) -> None:
-    page = visit(f"{site.as_uri()}/chapters/try_it.html")
+def test_the_plane_s_decoder_agrees_with_keras(page: Page) -> None:
     z = np.random.RandomState(0).uniform(-3.5, 3.5, (100, 2)).astype("float32")
     decoded = page.evaluate(
         """(all) => {
@@ -140,9 +165,8 @@ ENLARGED = """(cut) => {
 }"""
 
 
-def test_the_preparation_of_a_drawing_is_that_of_mnist(visit, site: Path) -> None:
+def test_the_preparation_of_a_drawing_is_that_of_mnist(page: Page) -> None:
     """An MNIST digit, ten times as large and moved to a corner, comes back as it was."""
-    page = visit(f"{site.as_uri()}/chapters/try_it.html")
     images = data.load("mnist-5k").x_test[::25, ..., 0]
     rows = [np.flatnonzero(image.max(axis=1)) for image in images]
     columns = [np.flatnonzero(image.max(axis=0)) for image in images]
@@ -157,17 +181,11 @@ def test_the_preparation_of_a_drawing_is_that_of_mnist(visit, site: Path) -> Non
     assert tried > 20
 
 
-def test_nothing_drawn_has_no_verdict(visit, site: Path) -> None:
-    page = visit(f"{site.as_uri()}/chapters/try_it.html")
+def test_nothing_drawn_or_a_dot_has_no_verdict(page: Page) -> None:
     assert page.evaluate("vaeLive.prepare(new Float64Array(100), 10, 10)") is None
-    score, _ = cleared(page)
+    score, slate = cleared(page)
     assert "Draw something" in said(score)
     assert score.get_by_role("button", name="Clear").is_disabled()
-
-
-def test_a_dot_has_no_verdict(visit, site: Path) -> None:
-    page = visit(f"{site.as_uri()}/chapters/try_it.html")
-    score, slate = cleared(page)
     slate.scroll_into_view_if_needed()
     slate.click()
     assert said(score).startswith("Go on.")
@@ -211,8 +229,8 @@ def test_on_a_phone_the_landing_page_opens_with_a_verdict_to_read(
     assert page.evaluate("scrollY") == 0
 
 
-def test_on_a_phone_the_verdict_is_in_sight_while_a_finger_draws(visit, site: Path) -> None:
-    page = visit(f"{site.as_uri()}/chapters/try_it.html", **PHONE)
+@on_a_phone
+def test_on_a_phone_the_verdict_is_in_sight_while_a_finger_draws(page: Page) -> None:
     score = figure(page, "score")
     slate, verdict = score.locator(".slate"), score.locator(".verdict")
     slate.evaluate("(slate) => scrollTo(0, slate.getBoundingClientRect().top + scrollY - 160)")
@@ -248,8 +266,8 @@ def test_on_a_phone_the_verdict_does_not_move_the_slate(visit, site: Path) -> No
     assert not score.locator(".verdict p").is_visible()  # it is said once
 
 
-def test_on_a_phone_the_verdict_does_not_cover_the_slate(visit, site: Path) -> None:
-    page = visit(f"{site.as_uri()}/chapters/try_it.html", **PHONE)
+@on_a_phone
+def test_on_a_phone_the_verdict_does_not_cover_the_slate(page: Page) -> None:
     slate = figure(page, "score").locator(".slate")
     slate.evaluate("(s) => scrollTo(0, s.getBoundingClientRect().bottom + scrollY - innerHeight)")
     drawn = slate.bounding_box()
@@ -259,21 +277,18 @@ def test_on_a_phone_the_verdict_does_not_cover_the_slate(visit, site: Path) -> N
     )
 
 
-def test_a_phone_on_its_side_leaves_room_to_scroll_beside_the_slate(visit, site: Path) -> None:
-    page = visit(f"{site.as_uri()}/chapters/try_it.html", viewport={"width": 740, "height": 360})
-    slate = figure(page, "score").locator(".slate").bounding_box()
-    assert slate["height"] < 0.8 * 360 and slate["width"] < 0.5 * 740
-
-
-def test_a_phone_on_its_side_keeps_the_verdict_in_sight(visit, site: Path) -> None:
+def test_a_phone_on_its_side_shows_the_verdict_and_leaves_room_to_scroll(visit, site: Path) -> None:
     page = visit(f"{site.as_uri()}/chapters/try_it.html", viewport={"width": 740, "height": 360})
     slate, verdict = (figure(page, "score").locator(name) for name in (".slate", ".verdict"))
+    box = slate.bounding_box()
+    assert box["height"] < 0.8 * 360 and box["width"] < 0.5 * 740
     slate.evaluate("(slate) => scrollTo(0, slate.getBoundingClientRect().top + scrollY - 60)")
-    said_in = verdict.bounding_box()
-    assert said_in["y"] + said_in["height"] <= 360 and said_in["height"] < 100
+    box = verdict.bounding_box()
+    assert box["y"] + box["height"] <= 360 and box["height"] < 100
 
 
-def test_drawing_with_the_mouse_gives_a_verdict(page) -> None:
+@over_http_and_from_disk
+def test_drawing_with_the_mouse_gives_a_verdict(page: Page) -> None:
     score = figure(page, "score")
     score.get_by_role("button", name="Zeros are normal").click()
     slate = score.locator(".slate canvas")
@@ -288,8 +303,7 @@ def test_drawing_with_the_mouse_gives_a_verdict(page) -> None:
     assert "Draw something" in said(score)
 
 
-def test_a_bold_one_scores_below_a_thin_one_as_the_page_says(visit, site: Path) -> None:
-    page = visit(f"{site.as_uri()}/chapters/try_it.html")
+def test_a_bold_one_scores_below_a_thin_one_as_the_page_says(page: Page) -> None:
     score = figure(page, "score")
     score.get_by_role("button", name="Eights are normal").click()
     slate, found = score.locator(".slate canvas"), []
@@ -333,8 +347,8 @@ def soon(check: Callable[[], None], seconds: float = 5) -> None:
         time.sleep(0.05)
 
 
-def test_drawing_with_a_finger_gives_a_verdict_and_does_not_scroll(visit, site: Path) -> None:
-    page = visit(f"{site.as_uri()}/chapters/try_it.html", **PHONE)
+@on_a_phone
+def test_drawing_with_a_finger_gives_a_verdict_and_does_not_scroll(page: Page) -> None:
     score = figure(page, "score")
     score.get_by_role("button", name="Zeros are normal").click()
     touch = fingers(page, score.locator(".slate canvas"))
@@ -360,8 +374,8 @@ def inked(slate, x: float, y: float) -> bool:
     )
 
 
-def test_a_second_finger_or_the_palm_draws_nothing(visit, site: Path) -> None:
-    page = visit(f"{site.as_uri()}/chapters/try_it.html", **PHONE)
+@on_a_phone
+def test_a_second_finger_or_the_palm_draws_nothing(page: Page) -> None:
     score, slate = cleared(page)
     touch = fingers(page, slate)
     touch("touchStart", (0.2, 0.2))
@@ -373,8 +387,7 @@ def test_a_second_finger_or_the_palm_draws_nothing(visit, site: Path) -> None:
     assert not inked(slate, 0.8, 0.75) and not inked(slate, 0.5, 0.6)
 
 
-def test_a_stroke_of_the_mouse_and_one_of_the_keyboard_stay_apart(visit, site: Path) -> None:
-    page = visit(f"{site.as_uri()}/chapters/try_it.html")
+def test_a_stroke_of_the_mouse_and_one_of_the_keyboard_stay_apart(page: Page) -> None:
     _, slate = cleared(page)
     slate.scroll_into_view_if_needed()
     box = slate.bounding_box()
@@ -389,14 +402,14 @@ def test_a_stroke_of_the_mouse_and_one_of_the_keyboard_stay_apart(visit, site: P
     assert not inked(slate, 0.35, 0.3)
 
 
-def test_a_screen_reader_finds_the_first_verdict_and_its_numbers(page) -> None:
+@over_http_and_from_disk
+def test_a_screen_reader_finds_the_first_verdict_and_its_numbers(page: Page) -> None:
     tree = figure(page, "score").aria_snapshot()
     assert re.search(r"(Anomaly|Normal): ", tree)
     assert re.search(r"score.*threshold.*p-value", tree.replace("\n", " "))
 
 
-def test_a_new_theme_leaves_the_keyboard_where_it_was(visit, site: Path) -> None:
-    page = visit(f"{site.as_uri()}/chapters/try_it.html")
+def test_a_new_theme_leaves_the_keyboard_where_it_was(page: Page) -> None:
     thumb = figure(page, "score").locator(".thumb").first
     thumb.focus()
     page.evaluate("document.body.dataset.theme = 'dark'")
@@ -404,8 +417,7 @@ def test_a_new_theme_leaves_the_keyboard_where_it_was(visit, site: Path) -> None
     assert thumb.evaluate("(thumb) => thumb.getRootNode().activeElement === thumb")
 
 
-def test_drawing_with_the_keyboard_gives_a_verdict(visit, site: Path) -> None:
-    page = visit(f"{site.as_uri()}/chapters/try_it.html")
+def test_drawing_with_the_keyboard_gives_a_verdict(page: Page) -> None:
     score, slate = cleared(page)
     slate.focus()
     page.keyboard.press("Space")
@@ -416,8 +428,7 @@ def test_drawing_with_the_keyboard_gives_a_verdict(visit, site: Path) -> None:
     assert re.match(r"(Anomaly|Normal):", said(score))
 
 
-def test_every_sample_gets_the_verdict_of_the_library(visit, site: Path) -> None:
-    page = visit(f"{site.as_uri()}/chapters/try_it.html")
+def test_every_sample_gets_the_verdict_of_the_library(page: Page) -> None:
     score = figure(page, "score")
     for name, digit, label in (("zeros", 0, "Zeros"), ("eights", 8, "Eights")):
         score.get_by_role("button", name=f"{label} are normal").click()
@@ -445,7 +456,8 @@ def counted(threshold_figure) -> tuple[float, int, int]:
     return float(t), int(alarms), int(misses)
 
 
-def test_the_threshold_s_counts_are_those_of_numpy(page) -> None:
+@over_http_and_from_disk
+def test_the_threshold_s_counts_are_those_of_numpy(page: Page) -> None:
     chart, held = figure(page, "threshold"), rebuild.content("heldout.js")
     normal, anomalous = np.array(held["normal"]), np.array(held["anomalous"])
     slider, plot = chart.get_by_role("slider"), chart.locator("svg.plot")
@@ -482,14 +494,13 @@ def test_the_threshold_s_counts_are_those_of_numpy(page) -> None:
     assert seen[5][2] == (anomalous <= seen[5][0]).sum() > 0  # End: most is missed
 
 
-def test_a_drag_over_the_threshold_s_plot_selects_no_words(visit, site: Path) -> None:
-    page = visit(f"{site.as_uri()}/chapters/try_it.html")
+def test_a_drag_over_the_threshold_s_plot_selects_no_words(page: Page) -> None:
     plot = figure(page, "threshold").locator(".plot")
     assert plot.evaluate("(plot) => getComputedStyle(plot).userSelect") == "none"
 
 
-def test_the_threshold_moves_under_the_first_finger(visit, site: Path) -> None:
-    page = visit(f"{site.as_uri()}/chapters/try_it.html", **PHONE)
+@on_a_phone
+def test_the_threshold_moves_under_the_first_finger(page: Page) -> None:
     chart = figure(page, "threshold")
     touch = fingers(page, chart.locator("svg.plot"))
     touch("touchStart", (0.3, 0.5))
@@ -516,7 +527,8 @@ def place(latent) -> np.ndarray:
     return np.array([float(n) for n in re.findall(r"-?\d\.\d\d", text)])
 
 
-def test_the_point_of_the_latent_plane_moves_and_the_decoder_follows(page) -> None:
+@over_http_and_from_disk
+def test_the_point_of_the_latent_plane_moves_and_the_decoder_follows(page: Page) -> None:
     latent, vae = figure(page, "latent"), rebuild.plane()
     plane = latent.get_by_role("application")
     plane.scroll_into_view_if_needed()
@@ -554,8 +566,8 @@ def test_the_point_of_the_latent_plane_moves_and_the_decoder_follows(page) -> No
     look((0, 0), atol=1e-9)
 
 
-def test_the_latent_plane_moves_under_the_first_finger(visit, site: Path) -> None:
-    page = visit(f"{site.as_uri()}/chapters/try_it.html", **PHONE)
+@on_a_phone
+def test_the_latent_plane_moves_under_the_first_finger(page: Page) -> None:
     latent = figure(page, "latent")
     touch = fingers(page, latent.get_by_role("application"))
     touch("touchStart", (0.5, 0.5))
@@ -577,8 +589,7 @@ def test_a_walk_does_not_glide_for_those_who_want_no_motion(visit, site: Path) -
     assert not np.array_equal(place(latent), before)
 
 
-def test_the_decoded_map_is_drawn(visit, site: Path) -> None:
-    page = visit(f"{site.as_uri()}/chapters/try_it.html")
+def test_the_decoded_map_is_drawn(page: Page) -> None:
     latent = figure(page, "latent")
     latent.get_by_role("button", name="Decoded map").click()
     grid = latent.locator("canvas.grid")
@@ -600,9 +611,8 @@ class Itself(scores.Score):
 
 
 @pytest.mark.parametrize(("rate", "settings"), [(0.05, {}), (0.2, {"memory": 60, "step": 0.1})])
-def test_the_thresholds_of_the_stream_are_those_of_the_library(visit, site, rate, settings) -> None:
+def test_the_thresholds_of_the_stream_are_those_of_the_library(page, rate, settings) -> None:
     """On numbers with ties, which drift up and down again."""
-    page = visit(f"{site.as_uri()}/chapters/try_it.html")
     draw = np.random.RandomState(0).randn
     calibration = np.round(draw(199, 1), 1).astype("float32")
     rise = np.interp(np.arange(2000), [300, 1000, 1500], [0, 3, -1])
@@ -634,7 +644,8 @@ def shown_rates(stream) -> tuple[int, float, float]:
     return int(found[1]), float(found[2][:-2]), float(found[3][:-2])
 
 
-def test_the_stream_runs_by_keyboard_and_keeps_its_rate(page) -> None:
+@over_http_and_from_disk
+def test_the_stream_runs_by_keyboard_and_keeps_its_rate(page: Page) -> None:
     stream = figure(page, "stream")
     begun, fixed, online = shown_rates(stream)
     assert fixed > 3 * online
@@ -656,12 +667,11 @@ def test_the_stream_runs_by_keyboard_and_keeps_its_rate(page) -> None:
     assert shown_rates(stream)[0] < begun
 
 
-def test_the_stream_runs_until_it_is_stopped(visit, site: Path) -> None:
-    page = visit(f"{site.as_uri()}/chapters/try_it.html")
+def test_the_stream_runs_until_it_is_stopped(page: Page) -> None:
     stream = figure(page, "stream")
     begun = shown_rates(stream)[0]
     stream.get_by_role("button", name="Run").click()
-    page.wait_for_timeout(300)
+    page.wait_for_timeout(100)
     stream.get_by_role("button", name="Pause").click()
     stopped = shown_rates(stream)[0]
     page.wait_for_timeout(200)
@@ -681,7 +691,8 @@ def test_a_stream_does_not_run_for_those_who_want_no_motion(visit, site: Path) -
     assert button.is_disabled() and shown_rates(stream)[0] == 6000
 
 
-def test_the_map_of_settings_shows_what_was_measured(page) -> None:
+@over_http_and_from_disk
+def test_the_map_of_settings_shows_what_was_measured(page: Page) -> None:
     """By keyboard; the figures that it says are those of the record."""
     settings = figure(page, "settings")
     settings.get_by_label("Data and detector").select_option("tables, ELBO")
@@ -704,8 +715,7 @@ def test_the_map_of_settings_shows_what_was_measured(page) -> None:
     assert tops[0] != tops[1] and words.format(*tops) in said(settings)
 
 
-def test_figures_follow_the_theme_of_the_page(visit, site: Path) -> None:
-    page = visit(f"{site.as_uri()}/chapters/try_it.html")
+def test_figures_follow_the_theme_of_the_page(page: Page) -> None:
     hosts = page.locator("[data-vae-live]")
     assert hosts.count() == len(live.FIGURES)
     paper = "(h) => getComputedStyle(h).getPropertyValue('--paper').trim()"
@@ -718,8 +728,7 @@ def test_figures_follow_the_theme_of_the_page(visit, site: Path) -> None:
             assert hosts.nth(i).evaluate(paper) == colour
 
 
-def test_every_control_and_picture_has_a_name(visit, site: Path) -> None:
-    page = visit(f"{site.as_uri()}/chapters/try_it.html")
+def test_every_control_and_picture_has_a_name(page: Page) -> None:
     nameless = page.evaluate(
         """() => [...document.querySelectorAll("[data-vae-live]")].flatMap((host) => {
           const root = host.shadowRoot, label = (e) => e.getAttribute("aria-label");
@@ -734,8 +743,7 @@ def test_every_control_and_picture_has_a_name(visit, site: Path) -> None:
     assert nameless == []
 
 
-def test_focus_is_seen_on_every_control(visit, site: Path) -> None:
-    page = visit(f"{site.as_uri()}/chapters/try_it.html")
+def test_focus_is_seen_on_every_control(page: Page) -> None:
     figure(page, "score").get_by_role("button", name="Zeros are normal").focus()
     stops = []
     for _ in range(80):
@@ -796,7 +804,8 @@ def test_nothing_jumps_when_the_first_figure_starts(visit, site: Path, width: in
     assert shift < 0.02
 
 
-def test_with_javascript_the_still_picture_is_gone(page) -> None:
+@over_http_and_from_disk
+def test_with_javascript_the_still_picture_is_gone(page: Page) -> None:
     for name in live.FIGURES:
         assert not figure(page, name).locator("> img").is_visible()
 

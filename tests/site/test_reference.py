@@ -8,8 +8,8 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from bs4 import BeautifulSoup
 from docutils import nodes
+from pages import parsed, text
 
 from mathematics import TAG
 from notebook_files import ROOT, find, read
@@ -41,17 +41,12 @@ def equations() -> list[tuple[str, str, str]]:
 
 
 @cache
-def soup(page: Path) -> BeautifulSoup:
-    return BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
-
-
-@cache
 def led(site: Path) -> list[tuple[str, set[str]]]:
     """Each object of the reference, and where the links of its entry lead."""
     return [
         (entry.dt.get("id", ""), {link["href"] for link in entry.select("a.reference")})
         for file in sorted((site / "api").glob("*.html"))
-        for entry in soup(file).select("dl.py")
+        for entry in parsed(file).select("dl.py")
     ]
 
 
@@ -60,20 +55,36 @@ def test_there_is_something_to_check() -> None:
     assert len(equations()) > 25
 
 
+@cache
+def prose(chapter: int) -> str:
+    (path,) = find([f"{chapter:02}"])
+    return "\n".join(cell.source for cell in read(path).cells if cell.cell_type == "markdown")
+
+
+def names_after(equation: str, chapter: int) -> str:
+    """The text between an equation and the next: it names the function that computes it."""
+    return prose(chapter).partition(f"\\tag{{{equation}}}")[2].partition("\\tag")[0]
+
+
 @pytest.mark.parametrize("citation", citations(), ids=lambda c: f"{c[0]} ({c[1]}.{c[2]})")
 def test_a_docstring_leads_to_its_equation_and_back(site: Path, citation) -> None:
     name, chapter, number = citation
+    assert name in names_after(f"{chapter}.{number}", int(chapter))
     (page,) = (site / "chapters").glob(f"{int(chapter):02}_*.html")
     there = f"../chapters/{page.name}#equation-{chapter}-{number}"
     assert any(there in links for entry, links in led(site) if entry.endswith(f".{name}"))
-    assert re.search(rf'href="\.\./api/[^"]*\.{name}\b', page.read_text(encoding="utf-8"))
+    assert re.search(rf'href="\.\./api/[^"]*\.{name}\b', text(page))
+
+
+def test_wrong_citations_are_found() -> None:
+    assert "kl_divergence" in names_after("2.8", 2)
+    assert "kl_divergence" not in names_after("2.99", 2) + names_after("2.9", 2)
 
 
 @pytest.mark.parametrize("equation", equations(), ids=lambda e: f"({e[1]}.{e[2]})")
 def test_an_equation_has_an_anchor(site: Path, equation) -> None:
     page, chapter, number = equation
-    html = (site / "chapters" / f"{page}.html").read_text(encoding="utf-8")
-    assert html.count(f'id="equation-{chapter}-{number}"') == 1
+    assert text(site / "chapters" / f"{page}.html").count(f'id="equation-{chapter}-{number}"') == 1
 
 
 @pytest.mark.parametrize("name", ["AnomalyDetector", "ConditionalVAE", "MixtureVAE", "VAE"])
@@ -82,7 +93,7 @@ def test_a_class_named_in_a_text_leads_to_its_entry(site: Path, name: str) -> No
     named = [
         code
         for page in sorted((site / "chapters").glob("[0-9]*.html"))
-        for code in soup(page).select("article p code, article li code")
+        for code in parsed(page).select("article p code, article li code")
         if code.get_text() == name
     ]
     assert named and all(code.find_parent("a") for code in named)
@@ -94,7 +105,7 @@ def test_every_public_name_has_an_entry(site: Path) -> None:
     entries = {
         entry["id"]
         for file in (site / "api").glob("*.html")
-        for entry in soup(file).select("dt")
+        for entry in parsed(file).select("dt")
         if entry.get("id")
     }
     for name in vae_lib.__all__:
@@ -137,19 +148,17 @@ def test_a_month_is_no_author() -> None:
     assert CITATION.search("version 3.6.7 (October 2026), and May 2024") is None
 
 
+@cache
 def links_to_entries(site: Path) -> set[str]:
-    pages = [*site.glob("chapters/*.html"), *site.glob("api/*.html")]
-    return {
-        place
-        for page in pages
-        if page.name != "references.html"
-        for place in re.findall(r'href="[^"]*references\.html#([^"]+)"', page.read_text("utf-8"))
-    }
+    pages = {*site.glob("chapters/*.html"), *site.glob("api/*.html")}
+    pages.remove(site / "chapters" / "references.html")
+    links = [re.findall(r'href="[^"]*references\.html#([^"]+)"', text(page)) for page in pages]
+    return {place for places in links for place in places}
 
 
 @pytest.mark.parametrize("work", sorted(cited_works()), ids=" ".join)
 def test_a_cited_work_leads_to_its_entry(site: Path, work: tuple[str, str]) -> None:
-    assert soup(site / "chapters" / "references.html").find(id=entries()[work])
+    assert parsed(site / "chapters" / "references.html").find(id=entries()[work])
     assert entries()[work] in links_to_entries(site)
 
 

@@ -110,7 +110,7 @@ SCORES: Cases = {
     **each("largest", "size", NO_COUNT, lambda v: made("largest", size=v)),
     "fusion: state for parts that nobody named": (
         lambda: made("fusion").set_state(fitted("fusion").state()),
-        ("parts is None", "expected names"),
+        ("parts is None", "expected the names"),
     ),
     **{
         f"{name}: held_out: {how}": (
@@ -124,7 +124,6 @@ SCORES: Cases = {
     **kinds("score: model", NO_MODELS, lambda m: made("kl")(m(), it().x), "expected a VAE"),
     **kinds("fit: model", NO_MODELS, lambda m: made("latent").fit(m(), it().x), "expected a VAE"),
     **kinds("map: model", NO_MODELS, lambda m: made("local").map(m(), it().x), "expected a VAE"),
-    **kinds("fingerprint_of", NO_MODELS, lambda m: scores.fingerprint_of(m()), "expected a VAE"),
     **{
         f"{name}: a ConditionalVAE itself": (
             lambda name=name: fitted(name, it().conditional)(it().conditional, it().x),
@@ -149,9 +148,10 @@ SCORES: Cases = {
     **{
         f"{name}: no map": (
             lambda name=name: made(name).map(it().vae, it().x),
-            (f"score is '{name}'", "no map"),
+            (f"score is '{name}'", "no map; 'relative' has one"),
         )
-        for name in ("kl", "elbo", "bound", "latent", "neighbours", "largest", "fusion")
+        for name, score in scores.SCORES.items()
+        if not score.has_map and name != "auto"
     },
     **{
         f"{name}: {how} before fit": (
@@ -299,7 +299,7 @@ DETECTORS: Cases = {
     },
     "detector: fusion with kl of a mixture": (
         lambda: AnomalyDetector(it().mixture, made("fusion", parts=("kl", "reconstruction"))),
-        ("score is 'fusion'", "MixtureVAE"),
+        ("score is 'kl'", "MixtureVAE"),
     ),
     **{
         f"detector: {name} of a table": (
@@ -407,7 +407,7 @@ DETECTORS: Cases = {
     **{
         f"heatmap: {name}": (
             lambda name=name: AnomalyDetector(it().vae, name).explain(it().x),
-            (f"score is '{name}'", "no map"),
+            (f"score is '{name}'", "no map; 'relative' has one"),
         )
         for name in ("kl", "bound", "latent")
     },

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from scipy import sparse
 from test_bad_input import (
     INF,
     NAN,
@@ -18,7 +19,6 @@ from test_bad_input import (
     NO_RATE,
     NO_SEED,
     SIZES,
-    Batches,
     Cases,
     dataset,
     each,
@@ -46,13 +46,13 @@ NO_VALUES = {
     "dates": (np.zeros(40, "datetime64[s]"), "dtype datetime64[s]"),
     "NaN": (np.full(40, NAN), "NaN or infinite"),
     "infinity": (np.full(40, INF), "NaN or infinite"),
+    "minus infinity": (np.append(np.ones(39), -INF), "NaN or infinite"),
     "ragged": ([[1.0], [1.0, 2.0]], "unequal rows"),
     "a dict": ({0: 1.0}, "dtype object"),
     "a set": ({1.0}, "dtype object"),
     "masked": (masked(np.ones(40)), "masked"),
-}
-SOME_VALUES = {
-    kind: NO_VALUES[kind] for kind in ("None", "empty", "words", "NaN", "ragged", "masked")
+    "without a mask": (np.ma.array(np.ones(40)), "mask"),
+    "sparse": (sparse.csr_array(np.ones((1, 40))), "csr_array"),
 }
 NO_FLAGS = {
     "None": (None, "dtype object"),
@@ -61,6 +61,12 @@ NO_FLAGS = {
     "ragged": ([[True], [True, False]], "unequal rows"),
     "masked": (masked(FLAGS), "masked"),
 }
+NO_CLASSES = {
+    "too few": (FLAGS[:3], "shape (3,)"),
+    "ragged": ([[1], [1, 2]], "unequal rows"),
+    "masked": (masked(FLAGS), "mask"),
+    "NaN": (np.full(40, NAN), ""),
+}
 ONE_KIND = {"all": (VALUES > -1, "40 True of 40"), "none": (VALUES < -1, "0 True of 40")}
 NO_COST = (0, -1, NAN, INF, "1", None, True)
 quantile, conformal, tail = thresholds.quantile, thresholds.conformal, thresholds.tail
@@ -68,12 +74,12 @@ cheapest, p_values = thresholds.cheapest, thresholds.p_values
 benjamini_hochberg = thresholds.benjamini_hochberg
 THRESHOLDS: Cases = {
     **kinds("quantile", NO_VALUES, lambda v: quantile(v, 0.1), "scores ", "expected"),
-    **kinds("conformal", SOME_VALUES, lambda v: conformal(v, 0.1), "scores ", "expected"),
-    **kinds("tail", SOME_VALUES, lambda v: tail(v, 0.01), "scores ", "expected"),
-    **kinds("cheapest", SOME_VALUES, lambda v: cheapest(v, FLAGS, 0.1), "scores ", "expected"),
-    **kinds("p_values", SOME_VALUES, lambda v: p_values(VALUES, v), "scores ", "expected"),
+    **kinds("conformal", NO_VALUES, lambda v: conformal(v, 0.1), "scores ", "expected"),
+    **kinds("tail", NO_VALUES, lambda v: tail(v, 0.01), "scores ", "expected"),
+    **kinds("cheapest", NO_VALUES, lambda v: cheapest(v, FLAGS, 0.1), "scores ", "expected"),
+    **kinds("p_values", NO_VALUES, lambda v: p_values(VALUES, v), "scores ", "expected"),
     **kinds("p_values by", NO_VALUES, lambda v: p_values(v, VALUES), "calibration ", "expected"),
-    **kinds("benjamini_hochberg", SOME_VALUES, lambda v: benjamini_hochberg(v, 0.1), "p_values "),
+    **kinds("benjamini_hochberg", NO_VALUES, lambda v: benjamini_hochberg(v, 0.1), "p_values "),
     **each("quantile", "false_alarm_rate", NO_RATE, lambda v: quantile(VALUES, v), "0 and 1"),
     **each("conformal", "false_alarm_rate", NO_RATE, lambda v: conformal(VALUES, v), "0 and 1"),
     **each("tail", "false_alarm_rate", NO_RATE, lambda v: tail(VALUES, v), "0 and 1"),
@@ -99,10 +105,10 @@ THRESHOLDS: Cases = {
     ),
     "tail: a rate above the share": (
         lambda: tail(VALUES, 0.5),
-        ("false_alarm_rate is 0.5", "expected at most tail_share"),
+        ("false_alarm_rate is 0.5", "expected at most tail_share", "0.1", "quantile"),
     ),
-    "tail: few scores": (lambda: tail(VALUES, 0.01), ("40 values", "expected 10")),
-    "tail: equal scores": (lambda: tail(np.ones(500), 0.01), ("500 values", "expected 10")),
+    "tail: few scores": (lambda: tail(VALUES, 0.01), ("40 values", "4 of them", "expected 10")),
+    "tail: equal scores": (lambda: tail(np.ones(500), 0.01), ("500 values", "0 of them")),
     "conformal: few scores": (lambda: conformal(VALUES, 0.001), ("40 values", "expected 999")),
     "p_values: one of the classes": (
         lambda: p_values(VALUES, VALUES, classes=FLAGS),
@@ -112,21 +118,24 @@ THRESHOLDS: Cases = {
         lambda: p_values(VALUES, VALUES, FLAGS),
         ("classes is None", "expected both"),
     ),
-    "p_values: too few classes": (
-        lambda: p_values(VALUES, VALUES, FLAGS, FLAGS[:3]),
-        ("classes has shape (3,)", "expected (40,)"),
+    **kinds(
+        "p_values: calibration_classes",
+        NO_CLASSES,
+        lambda v: p_values(VALUES, VALUES, v, FLAGS),
+        "classes",
     ),
+    **kinds("p_values", NO_CLASSES, lambda v: p_values(VALUES, VALUES, FLAGS, v), "classes"),
     "p_values: unknown classes": (
         lambda: p_values(VALUES, VALUES, np.zeros(40, int), np.ones(40, int)),
         ("classes has [1]", "expected classes with calibration scores"),
     ),
-    "p_values: classes of NaN": (
-        lambda: p_values(VALUES, VALUES, np.full(40, NAN), np.full(40, NAN)),
-        ("classes", "expected"),
+    "p_values: classes of another kind": (
+        lambda: p_values(VALUES, VALUES, FLAGS.astype(int), FLAGS.astype(int).astype(str)),
+        ("classes has ['0', '1']", "expected classes with calibration scores"),
     ),
-    "p_values: ragged classes": (
-        lambda: p_values(VALUES, VALUES, [[1], [1, 2]], FLAGS),
-        ("calibration_classes", "unequal rows"),
+    "benjamini_hochberg: below 0": (
+        lambda: benjamini_hochberg(np.array([0.5, -0.1]), 0.1),
+        ("p_values", "0..1"),
     ),
     "benjamini_hochberg: above 1": (
         lambda: benjamini_hochberg(VALUES, 0.1),
@@ -385,7 +394,6 @@ NO_DATASETS = {
     "a list": (lambda: [pictures()], "list"),
     "a string": (lambda: "x", "str"),
     "a generator": (lambda: iter([pictures()]), "iterator"),
-    "a PyDataset": (lambda: Batches([pictures()]), "Batches"),
     "pairs": (lambda: dataset(pictures(), np.zeros(40)), "x alone"),
     "dicts": (lambda: dataset({"x": pictures()}), "x alone"),
     "unbatched": (lambda: tf.data.Dataset.from_tensor_slices(pictures()), "(4, 4, 1)"),
@@ -462,20 +470,27 @@ NO_PICTURES = {
     "dates": (np.zeros((3, 4, 4), "datetime64[s]"), "dtype datetime64[s]"),
     "two sizes": ([np.ones((4, 4)), np.ones((5, 5))], "images "),
     "no pixels": (np.ones((3, 0, 4)), "shape (3, 0, 4)"),
+    "no channels": (np.ones((3, 4, 4, 0)), "shape (3, 4, 4, 0)"),
+    "NaN": (nan(NAN), "contains NaN or infinite"),
+    "infinity": (nan(INF), "contains NaN or infinite"),
+    "masked": (masked(pictures()), "mask"),
+    "ragged": ([[1.0], [1.0, 2.0]], "unequal rows"),
 }
 TO_DRAW = {
     "None": (None, "shape ()"),
     "too few": (VALUES[:3], "shape (3,)"),
+    "none": (np.ones(0), "shape (0,)"),
     "a table": (np.ones((40, 2)), "shape (40, 2)"),
+    "infinity": (np.full(40, INF), "NaN or infinite"),
     **{kind: NO_VALUES[kind] for kind in ("complex", "objects", "NaN", "masked")},
     "ragged": ([[1.0], [1.0, 2.0]], "scores "),
     "words": (np.array(["a"] * 40), "dtype <U1"),
 }
 WORDS = {
-    "titles": (["a"], 3, "a", [], object),
+    "titles": (["a"], 3, "a", "abc", [], object),
     "colors": (["red"], 3, "red", ["red", "nonsense", "blue"]),
-    "vmin": ("a", NAN, [1]),
-    "vmax": ("a", NAN, [1]),
+    "vmin": ("a", NAN, [1], 1.0),
+    "vmax": ("a", NAN, INF, [1], None, 0.0),
 }
 NO_NAME = ("nonsense", None, 3, "", [], ["latent"], "../published")
 FIGURES: Cases = {
@@ -506,7 +521,7 @@ FIGURES: Cases = {
     **each(
         "score_histogram",
         "threshold",
-        (NAN, INF, "a", [1.0, 2.0], True),
+        (NAN, INF, "a", [1.0, 2.0], np.array([1.0, 2.0]), True),
         lambda v: plots.score_histogram(VALUES, FLAGS, v),
     ),
     **each(

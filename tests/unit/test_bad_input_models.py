@@ -72,6 +72,7 @@ NO_DECODERS = {
     "a name": (lambda: "dense", "decoder is a str; expected a Keras model"),
     "0": (lambda: 0, "decoder is a int; expected a Keras model"),
     "other data": (lambda: chain(2, (4, 4, 3)), "gives the shapes [(None, 4, 4, 3)]; expected"),
+    "one that would broadcast": (lambda: chain(2, (1, 4, 1)), "[(None, 1, 4, 1)]; expected"),
     "two outputs": (lambda: chain(2, SHAPE, SHAPE), "decoder gives the shapes"),
     "another latent_dim": (lambda: chain(3, SHAPE), "decoder does not take the shape (None, 2)"),
 }
@@ -159,15 +160,9 @@ NO_LABELS = {
 ALSO_NO_LABELS = {**NO_LABELS, "None": (None, "y is None"), "one for all": (1, "has shape ()")}
 PAIRS = {
     "x alone": (lambda: dataset(it().x), "x has batches of x alone; expected (x, y)"),
-    "a generator of x": (lambda: iter([it().x]), "x has batches of x alone; expected (x, y)"),
     "floats": (lambda: dataset(it().x, it().y * 1.0), "x has labels of float64"),
     "unknown": (lambda: dataset(it().x, it().y + 5), "x has labels [5"),
     "one-hot": (lambda: dataset(it().x, np.eye(2, dtype=int)[it().y]), "x has labels"),
-    "a generator": (lambda: iter([(it().x, it().y + 5)]), "y of x has values in 5..6; expected"),
-}
-WEIGHTED = {
-    "a dataset": (lambda: dataset(it().x, it().y, -np.ones(40)), "sample_weight is "),
-    "a generator": (lambda: iter([(it().x, it().y, -np.ones(40))]), "sample_weight has values in"),
 }
 VALIDATING = {
     "four": (lambda: (it().x,) * 4, "validation_data "),
@@ -209,6 +204,10 @@ TRAINING: Cases = {
         for name in ("fit", "evaluate", "predict")
         for size in (0, -1, 2.5, "a")
     },
+    "predict with labels: batch_size": (
+        lambda: it().conditional.predict(it().x, it().y, batch_size=0),
+        ("batch_size is 0", "expected"),
+    ),
     "fit: y of another length": (lambda: fit(y=it().y[:3]), ("40", "3")),
     "fit: y beside a dataset": (lambda: fit(dataset(it().x), y=it().y), ("y",)),
     "fit: weights beside a dataset": (
@@ -216,15 +215,27 @@ TRAINING: Cases = {
         ("sample_weight",),
     ),
     **kinds("fit: sample_weight", NO_WEIGHTS, lambda w: fit(sample_weight=w), "sample_weight "),
-    **kinds("fit: negative weights in", WEIGHTED, lambda make: fit(make()), "expected"),
-    **kinds("fit: validation_data of", VALIDATING, lambda make: fit(validation_data=make())),
-    "evaluate: negative weights": (
-        lambda: it().vae.evaluate(it().x, sample_weight=-np.ones(40), verbose=0),
-        ("sample_weight has values in -1..-1", "expected"),
+    "fit: negative weights in a dataset": (
+        lambda: fit(dataset(it().x, it().y, -np.ones(40))),
+        ("sample_weight is ", "expected"),
     ),
+    **kinds("fit: validation_data of", VALIDATING, lambda make: fit(validation_data=make())),
+    **{
+        f"evaluate: negative weights of {name}": (
+            lambda name=name, y=y: getattr(it(), name).evaluate(
+                it().x, y and it().y, sample_weight=-np.ones(40), verbose=0
+            ),
+            ("sample_weight has values in -1..-1", "expected"),
+        )
+        for name, y in (("vae", None), ("conditional", True))
+    },
     **kinds("encode: y", ALSO_NO_LABELS, lambda y: it().conditional.encode(it().x, y), "y "),
     **kinds("fit: y", ALSO_NO_LABELS, lambda y: fit_pairs(it().x, y), "y ", "integers in 0..1"),
     **kinds("predict: y", NO_LABELS, lambda y: it().conditional.predict(it().x, y), "y "),
+    "evaluate: y": (
+        lambda: it().conditional.evaluate(it().x, it().y + 1, verbose=0),
+        ("y has values in 1..2", "integers in 0..1"),
+    ),
     **kinds("fit: batches with y", PAIRS, lambda make: fit_pairs(make()), "expected"),
     "fit: labels beside batches": (
         lambda: fit_pairs(dataset(it().x), it().y),

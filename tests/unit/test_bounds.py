@@ -91,14 +91,6 @@ def test_weights_of_any_size_are_summed_without_overflow(oracle) -> None:
     np.testing.assert_allclose(bound, pca.score_samples(far), rtol=1e-3)
 
 
-@pytest.mark.parametrize("argument", ["k", "chunk"])
-@pytest.mark.parametrize("value", [0, -3, 1.5, None])
-def test_wrong_counts(oracle, argument: str, value) -> None:
-    pca, x = oracle
-    with pytest.raises(ValueError, match=f"{argument} is .*; expected a whole number"):
-        losses.importance_weighted_bound(linear_vae(pca), x, **{argument: value})
-
-
 def test_log_normal_is_scipys() -> None:
     rng = np.random.RandomState(1)
     z, mean, log_var = rng.standard_normal((3, 5, 4)).astype("float32")

@@ -21,24 +21,10 @@ def mnist() -> data.Dataset:
     return data.load("mnist-5k")
 
 
-def parts_of(split: data.Split) -> dict[str, np.ndarray]:
-    """The images of the four parts."""
-    return {
-        "train": split.train,
-        "calibration": split.calibration,
-        "validation": split.validation.items,
-        "test": split.test.items,
-    }
-
-
-def classes_of(split: data.Split) -> dict[str, np.ndarray]:
-    """The original classes of the four parts."""
-    return {
-        "train": split.train_classes,
-        "calibration": split.calibration_classes,
-        "validation": split.validation.classes,
-        "test": split.test.classes,
-    }
+def parts_of(split: data.Split) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """The images and the original classes of the four parts."""
+    parts = (split.train, split.train_classes), (split.calibration, split.calibration_classes)
+    return dict(zip(PARTS, (*parts, *((p.items, p.classes) for p in split[2:4])), strict=True))
 
 
 def keys(images: np.ndarray) -> list[bytes]:
@@ -56,20 +42,11 @@ def checksum(images: np.ndarray, classes: np.ndarray) -> str:
 
 
 def test_mnist_5k_has_the_library_s_form(mnist):
-    assert mnist.x_train.shape == (4000, 28, 28, 1)
-    assert mnist.x_test.shape == (1000, 28, 28, 1)
-    assert mnist.x_train.dtype == mnist.x_test.dtype == np.float32
-    assert mnist.x_train.min() == mnist.x_test.min() == 0
-    assert mnist.x_train.max() == mnist.x_test.max() == 1
-
-
-def test_mnist_5k_has_as_many_of_each_digit(mnist):
-    assert np.bincount(mnist.y_train).tolist() == [400] * 10
-    assert np.bincount(mnist.y_test).tolist() == [100] * 10
-
-
-def test_no_image_of_mnist_5k_occurs_twice(mnist):
-    # what the tests of disjoint parts stand on
+    for x, y, n in ((mnist.x_train, mnist.y_train, 400), (mnist.x_test, mnist.y_test, 100)):
+        assert x.shape == (10 * n, 28, 28, 1) and x.dtype == np.float32
+        assert x.min() == 0 and x.max() == 1
+        assert np.bincount(y).tolist() == [n] * 10
+    # no image is there twice: what the tests of disjoint parts stand on
     assert len(set(keys(mnist.x_train)) | set(keys(mnist.x_test))) == 5000
 
 
@@ -180,89 +157,66 @@ SPLITS = {
     "normal": lambda **more: data.split("mnist-5k", normal=3, **more),
     "anomaly": lambda **more: data.split("mnist-5k", anomaly=3, **more),
 }
-both_sides = pytest.mark.parametrize("side", SPLITS)
 
 
-@both_sides
-def test_no_image_is_in_two_parts_or_twice_in_one(side):
-    every = [key for part in parts_of(SPLITS[side]()).values() for key in keys(part)]
-    assert len(set(every)) == len(every)
-
-
-@both_sides
-def test_every_image_lies_in_the_right_part_with_its_class_and_label(side, mnist):
+@pytest.mark.parametrize(
+    ("side", "sizes"), [("normal", [240, 100, 600, 1000]), ("anomaly", [2160, 900, 600, 1000])]
+)
+def test_every_image_lies_in_one_part_with_its_class_and_label(side, sizes, mnist):
     split = SPLITS[side]()
+    parts = parts_of(split)
     train = dict(zip(keys(mnist.x_train), mnist.y_train, strict=True))
     test = dict(zip(keys(mnist.x_test), mnist.y_test, strict=True))
-    for name, images in parts_of(split).items():
+    for name, (images, classes) in parts.items():
         source = test if name == "test" else train  # a KeyError is an image from elsewhere
-        assert [source[key] for key in keys(images)] == classes_of(split)[name].tolist()
-    for part in (split.validation, split.test):
-        is_three = part.classes == 3
+        assert [source[key] for key in keys(images)] == classes.tolist()
+    assert [len(images) for images, _ in parts.values()] == sizes
+    assert len({key for images, _ in parts.values() for key in keys(images)}) == sum(sizes)
+    for part in split[2:4]:
         assert part.is_anomaly.dtype == bool
-        np.testing.assert_array_equal(part.is_anomaly, is_three == (side == "anomaly"))
-
-
-@both_sides
-def test_the_detector_s_own_parts_hold_no_anomaly(side):
-    split = SPLITS[side]()
+        np.testing.assert_array_equal(part.is_anomaly, (part.classes == 3) == (side == "anomaly"))
     normal = {3} if side == "normal" else set(range(10)) - {3}
-    assert set(split.train_classes.tolist()) == normal
-    assert set(split.calibration_classes.tolist()) == normal
+    assert set(split.train_classes.tolist()) == set(split.calibration_classes.tolist()) == normal
+    assert split.validation.is_anomaly.sum() == (540 if side == "normal" else 60)
 
 
-def test_sizes_of_the_parts():
-    one, many = SPLITS["normal"](), SPLITS["anomaly"]()
-    assert [len(part) for part in parts_of(one).values()] == [240, 100, 600, 1000]
-    assert [len(part) for part in parts_of(many).values()] == [2160, 900, 600, 1000]
-    assert one.validation.is_anomaly.sum() == 540
-    assert many.test.is_anomaly.sum() == 100
-
-
-@both_sides
-def test_the_same_seed_gives_the_same_split(side):
-    one, two = SPLITS[side](seed=4), SPLITS[side](seed=4)
-    for name in PARTS:
-        np.testing.assert_array_equal(parts_of(one)[name], parts_of(two)[name])
-        np.testing.assert_array_equal(classes_of(one)[name], classes_of(two)[name])
-
-
-@both_sides
+@pytest.mark.parametrize("side", SPLITS)
 def test_another_seed_cuts_the_training_set_anew_and_leaves_the_test_part(side):
     one, two = SPLITS[side](seed=0), SPLITS[side](seed=1)
     for name in ("train", "calibration", "validation"):
-        assert set(keys(parts_of(one)[name])) != set(keys(parts_of(two)[name]))
+        assert set(keys(parts_of(one)[name][0])) != set(keys(parts_of(two)[name][0]))
     np.testing.assert_array_equal(one.test.items, two.test.items)
     np.testing.assert_array_equal(one.test.is_anomaly, two.test.is_anomaly)
 
 
 # The book's numbers stand on these draws
-HASHES = {
-    "3": "1ef5df786f17d5e3 d5df257a901937dd cbc8b7dc7cd4052b 17105f6f8fefd76c",
-    "8, seed 2": "0e1c2b4e546e2bfe 536a78dda4dca8ae 699046b5497131d3 17105f6f8fefd76c",
-    "8, calibration 0.4": "9202aebde8cafd69 2f39e6c5d4d9e315 7062029795e98813 17105f6f8fefd76c",
-    "1 and 2, not 7 and 9": "6348eb6287ffccc4 b0e2f84c88840a4d 90a5d1ba921eecb1 0237effd5abbaec9",
-    "all but 3": "79b5500cc93c5b57 49e285c9402c65d1 a7dd9b0108400dba 17105f6f8fefd76c",
-    "all but 1": "8a91516ed397ad47 87315e4f0295275c cdb2de2c737468c8 17105f6f8fefd76c",
-    "1 and 2, not 3": "7467895654fd53d8 e0fc6e64687e5e36 6a709e6863526f7e dddedd52f3e47459",
-}
-DRAWS = {
-    "3": {"normal": 3},
-    "8, seed 2": {"normal": 8, "seed": 2},
-    "8, calibration 0.4": {"normal": 8, "calibration": 0.4},
-    "1 and 2, not 7 and 9": {"normal": [1, 2], "anomaly": [7, 9]},
-    "all but 3": {"anomaly": 3},
-    "all but 1": {"anomaly": 1},
-    "1 and 2, not 3": {"normal": (1, 2), "anomaly": 3, "calibration": 0.4},
-}
+DRAWS = [
+    ({"normal": 3}, "1ef5df786f17d5e3 d5df257a901937dd cbc8b7dc7cd4052b 17105f6f8fefd76c"),
+    (
+        {"normal": 8, "seed": 2},
+        "0e1c2b4e546e2bfe 536a78dda4dca8ae 699046b5497131d3 17105f6f8fefd76c",
+    ),
+    (
+        {"normal": 8, "calibration": 0.4},
+        "9202aebde8cafd69 2f39e6c5d4d9e315 7062029795e98813 17105f6f8fefd76c",
+    ),
+    (
+        {"normal": [1, 2], "anomaly": [7, 9]},
+        "6348eb6287ffccc4 b0e2f84c88840a4d 90a5d1ba921eecb1 0237effd5abbaec9",
+    ),
+    ({"anomaly": 3}, "79b5500cc93c5b57 49e285c9402c65d1 a7dd9b0108400dba 17105f6f8fefd76c"),
+    ({"anomaly": 1}, "8a91516ed397ad47 87315e4f0295275c cdb2de2c737468c8 17105f6f8fefd76c"),
+    (
+        {"normal": (1, 2), "anomaly": 3, "calibration": 0.4},
+        "7467895654fd53d8 e0fc6e64687e5e36 6a709e6863526f7e dddedd52f3e47459",
+    ),
+]
 
 
-@pytest.mark.parametrize("name", DRAWS)
-def test_splits_are_the_same_everywhere(name):
-    split = data.split("mnist-5k", **DRAWS[name])
-    classes = classes_of(split)
-    found = [checksum(images, classes[part]) for part, images in parts_of(split).items()]
-    assert " ".join(found) == HASHES[name]
+@pytest.mark.parametrize(("arguments", "hashes"), DRAWS, ids=[str(draw[0]) for draw in DRAWS])
+def test_splits_are_the_same_everywhere(arguments, hashes):
+    split = data.split("mnist-5k", **arguments)
+    assert " ".join(checksum(*part) for part in parts_of(split).values()) == hashes
 
 
 def test_the_global_numpy_seed_plays_no_part_and_is_left_alone():
@@ -301,7 +255,7 @@ def test_the_order_of_the_classes_does_not_matter():
     one = data.split("mnist-5k", normal=[3, 5], anomaly=[1, 0])
     two = data.split("mnist-5k", normal=[5, 3], anomaly=[0, 1])
     for name in PARTS:
-        np.testing.assert_array_equal(parts_of(one)[name], parts_of(two)[name])
+        np.testing.assert_array_equal(parts_of(one)[name][0], parts_of(two)[name][0])
 
 
 # Data whose anomalies are in the test part only, or nowhere
@@ -326,7 +280,7 @@ def only_tested(npz):
 @pytest.mark.filterwarnings("error")
 def test_anomalies_of_the_test_part_alone(only_tested, arguments, tested):
     split = data.split(only_tested, **arguments)
-    assert [len(part) for part in parts_of(split).values()] == [24, 10, 6, len(tested)]
+    assert [len(part) for part, _ in parts_of(split).values()] == [24, 10, 6, len(tested)]
     assert not split.validation.is_anomaly.any()
     assert split.test.classes.tolist() == tested
     np.testing.assert_array_equal(split.test.is_anomaly, split.test.classes > 0)
@@ -343,7 +297,7 @@ def test_an_anomaly_that_was_never_trained_on_beside_one_that_was(npz):
 @pytest.mark.filterwarnings("error")
 def test_data_of_one_class_have_normal_images_alone(npz, arguments):
     split = data.split(npz(**many([40]), y_test=np.array([0, 0])), **arguments)
-    assert [len(part) for part in parts_of(split).values()] == [24, 10, 6, 2]
+    assert [len(part) for part, _ in parts_of(split).values()] == [24, 10, 6, 2]
     assert not (split.validation.is_anomaly.any() or split.test.is_anomaly.any())
 
 
@@ -386,7 +340,7 @@ def test_any_split_is_exact(case):
         patch.setattr(sources, "load", lambda name: made)
         split = data.split("mnist", anomaly=anomaly, **arguments)
 
-    ids = {name: np.rint(part * 1000).ravel() for name, part in parts_of(split).items()}
+    ids = {name: np.rint(part * 1000).ravel() for name, (part, _) in parts_of(split).items()}
     normals = np.flatnonzero(np.isin(made.y_train, normal))
     used = np.concatenate([ids[name] for name in ("train", "calibration", "validation")])
     assert len(set(used)) == len(used)
@@ -396,7 +350,7 @@ def test_any_split_is_exact(case):
     np.testing.assert_array_equal(
         split.validation.is_anomaly, np.isin(split.validation.classes, anomaly)
     )
-    for name, classes in classes_of(split).items():
+    for name, (_, classes) in parts_of(split).items():
         source = np.concatenate([made.y_train, made.y_test])
         np.testing.assert_array_equal(source[ids[name].astype(int)], classes)
     for c in range(len(set(made.y_test))):  # shares hold class by class, to the nearest image
@@ -418,7 +372,7 @@ def many(counts: list[int]) -> dict[str, np.ndarray]:
 def test_shares_hold_whatever_the_test_share(npz):
     path = npz(**many([80, 80]), y_test=[0, 1])
     one, two = (data.split(path, normal=0, calibration=0.6, test=test) for test in (0.2, 0.9))
-    for a, b in zip(classes_of(one).values(), classes_of(two).values(), strict=True):
+    for (_, a), (_, b) in zip(parts_of(one).values(), parts_of(two).values(), strict=True):
         np.testing.assert_array_equal(a, b)
 
 

@@ -105,7 +105,7 @@ def test_a_score_object_that_is_changed_later_does_not_change_the_detector(vae):
 def test_a_score_that_learns_is_not_calibrated_on_what_it_learned_from(vae):
     detector = AnomalyDetector(vae, "latent").calibrate(CALIBRATION, 0.1)
     assert len(detector.calibration_scores) == 60
-    expected = scores.LatentDistance().fit(vae, CALIBRATION[::2])(vae, CALIBRATION[1::2])
+    expected = scores.get("latent").fit(vae, CALIBRATION[::2])(vae, CALIBRATION[1::2])
     np.testing.assert_array_equal(detector.calibration_scores, expected)
 
 
@@ -116,7 +116,7 @@ def test_the_heatmap_sums_to_the_score_and_shows_where(detector):
 
 
 def test_the_arguments_of_a_score_are_saved(vae, tmp_path):
-    score = scores.ImportanceBound(draws=7, seed=3)
+    score = scores.get("bound", draws=7, seed=3)
     AnomalyDetector(vae, score).calibrate(CALIBRATION, 0.1).save(tmp_path / "it")
     loaded = AnomalyDetector.load(tmp_path / "it")
     np.testing.assert_array_equal(loaded.score(ODD), score(vae, ODD))

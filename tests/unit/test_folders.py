@@ -42,16 +42,20 @@ def labelled(tmp_path) -> Path:
     return tmp_path
 
 
+def layout_of_mvtec(path: Path) -> Path:
+    """As MVTec AD is laid out: names begin anew in every folder."""
+    fill(path / "train" / "good", 20)
+    fill(path / "test" / "good", 5)
+    for kind in KINDS:
+        fill(path / "test" / kind, 3)
+        fill(path / "ground_truth" / kind, 3)
+    (path / "license.txt").write_text("free")
+    return path
+
+
 @pytest.fixture
 def mvtec(tmp_path) -> Path:
-    """As MVTec AD is laid out: names begin anew in every folder."""
-    fill(tmp_path / "train" / "good", 20)
-    fill(tmp_path / "test" / "good", 5)
-    for kind in KINDS:
-        fill(tmp_path / "test" / kind, 3)
-        fill(tmp_path / "ground_truth" / kind, 3)
-    (tmp_path / "license.txt").write_text("free")
-    return tmp_path
+    return layout_of_mvtec(tmp_path)
 
 
 def parts_of(split: data.Split) -> dict[str, tuple[np.ndarray, np.ndarray, tuple[Path, ...]]]:
@@ -105,18 +109,15 @@ def test_sub_folders_are_labels(labelled):
     }
 
 
-def test_the_default_names(tmp_path):
-    fill(tmp_path / "good", 20)
-    fill(tmp_path / "anomaly", 6, 100)
-    split = data.split(tmp_path)
-    check(split, sorted(tmp_path.glob("*/*")))
-    assert split.class_names == ("normal", "anomaly")
-
-
-def test_other_names(tmp_path):
-    fill(tmp_path / "ok", 20)
-    fill(tmp_path / "anomaly", 6, 100)
-    assert data.split(tmp_path, normal="ok").class_names == ("ok", "anomaly")
+@pytest.mark.parametrize(("folder", "normal"), [("good", None), ("ok", "ok")])
+def test_the_names_of_folders(tmp_path, folder, normal):
+    fill(tmp_path / folder, 20)
+    fill(tmp_path / "anomaly", 1, 100)
+    with pytest.warns(UserWarning, match="the validation part has no anomalous example"):
+        split = data.split(tmp_path, normal=normal)
+    assert sum(map(len, split.files.values())) == 21
+    assert split.class_names == (normal or "normal", "anomaly")
+    assert split.test.is_anomaly.sum() == 1 and len(split.validation.items) == 3
 
 
 def test_the_layout_of_mvtec(mvtec):
@@ -127,12 +128,6 @@ def test_the_layout_of_mvtec(mvtec):
     assert not split.validation.is_anomaly.any() and split.test.is_anomaly.sum() == 6
 
 
-def test_a_test_folder_that_is_all_normal(tmp_path):
-    fill(tmp_path / "train" / "good", 20)
-    fill(tmp_path / "test" / "good", 5)
-    assert not data.split(tmp_path).test.is_anomaly.any()
-
-
 @pytest.mark.parametrize("layout", ["flat", "labelled", "mvtec"])
 def test_the_seed_alone_decides(layout, request):
     folder = request.getfixturevalue(layout)
@@ -140,11 +135,6 @@ def test_the_seed_alone_decides(layout, request):
     assert first == again and first["train"] != other["train"]
     assert first["test"] == tuple(sorted(first["test"]))
     assert first["calibration"] != tuple(sorted(first["calibration"]))  # `calibrate` takes halves
-
-
-def test_shares(flat):
-    split = data.split(flat, calibration=0.3, validation=0.1, test=0.5)
-    assert [len(part) for part in split.files.values()] == [2, 6, 2, 10]
 
 
 @pytest.mark.parametrize(
@@ -293,6 +283,58 @@ def test_what_is_wrong_is_named(labelled, complains, name):
     complains(lambda: data.split(labelled, anomaly=KINDS), path, message)
 
 
+def bomb(path: Path) -> Path:
+    fill(path, 20)
+    Image.new("1", (20_000, 20_000)).save(path / "zzz.png")
+    return path / "zzz.png"
+
+
+def without_training(path: Path) -> Path:
+    for picture in (layout_of_mvtec(path) / "train" / "good").iterdir():
+        picture.unlink()
+    return path / "train"
+
+
+def notes(path: Path) -> Path:
+    (path / "notes.txt").write_text("none")
+    return path / "notes.txt"
+
+
+# The same for folders of other layouts
+WRONG_LAYOUTS = {
+    "a picture that is too large": (bomb, "decompression bomb"),
+    "no picture": (notes, "not a picture by its name"),
+    "no normal picture": (
+        lambda f: fill(f / "anomaly", 9)[0].parents[1],
+        "no normal picture; expected some in one of ('normal', 'good')",
+    ),
+    "no picture to train on": (without_training, "expected some to train on"),
+    "a defect to train on": (
+        lambda f: save(layout_of_mvtec(f) / "train" / "stain" / "a.png").parent,
+        "expected one of ('normal', 'good')",
+    ),
+    "a folder beside train and test": (
+        lambda f: save(layout_of_mvtec(f) / "validation" / "good" / "a.png").parents[1],
+        "expected one of ('train', 'test',",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_LAYOUTS)
+def test_a_wrong_layout_is_named(tmp_path, complains, name):
+    spoil, message = WRONG_LAYOUTS[name]
+    path = spoil(tmp_path)
+    complains(lambda: data.split(tmp_path), path, message, "expected")
+
+
+def test_too_few(flat, complains):
+    words = "the calibration part has no normal example", "expected more", "other shares"
+    complains(lambda: data.split(flat, group="(0)"), "no normal example", "groups")
+    for path in sorted(flat.iterdir())[2:]:
+        path.unlink()
+    complains(lambda: data.split(flat), *words)
+
+
 def test_a_folder_that_may_not_be_read(labelled, complains, monkeypatch):
     folder, listed = labelled / "stain", Path.iterdir
 
@@ -304,13 +346,6 @@ def test_a_folder_that_may_not_be_read(labelled, complains, monkeypatch):
     monkeypatch.setattr(Path, "iterdir", refuse)
     words = [folder, "Permission denied", "expected a folder"]
     complains(lambda: data.split(labelled, anomaly=KINDS), *words)
-
-
-def test_a_picture_that_is_too_large(flat, complains):
-    bomb = flat / "zzz.png"
-    Image.new("1", (20_000, 20_000)).save(bomb)
-    assert bomb.stat().st_size < 100_000
-    complains(lambda: data.split(flat), bomb, "decompression bomb", "expected a PNG or JPEG")
 
 
 @pytest.mark.parametrize(
@@ -328,35 +363,6 @@ def test_an_empty_folder(tmp_path, complains):
     complains(lambda: data.split(tmp_path), tmp_path, "no picture; expected files")
 
 
-def test_a_folder_without_a_picture(tmp_path, complains):
-    (tmp_path / "notes.txt").write_text("none")
-    complains(lambda: data.split(tmp_path), tmp_path / "notes.txt", "not a picture by its name")
-
-
-def test_no_normal_picture(tmp_path, complains):
-    fill(tmp_path / "anomaly", 9)
-    complains(lambda: data.split(tmp_path), tmp_path, "no normal picture", "'good'")
-
-
-@pytest.mark.parametrize(("n", "part"), [(1, "calibration"), (2, "calibration")])
-def test_too_few_for_the_shares(tmp_path, complains, n, part):
-    fill(tmp_path, n)
-    words = [f"the {part} part has no normal example", "expected more", "other shares"]
-    complains(lambda: data.split(tmp_path), *words)
-
-
-def test_too_few_groups(flat, complains):
-    complains(lambda: data.split(flat, group="(0)"), "no normal example", "groups")
-
-
-def test_a_single_anomaly(tmp_path):
-    fill(tmp_path / "normal", 20)
-    fill(tmp_path / "anomaly", 1, 100)
-    with pytest.warns(UserWarning, match="the validation part has no anomalous example"):
-        split = data.split(tmp_path)
-    assert split.test.is_anomaly.sum() == 1 and len(split.validation.items) == 3
-
-
 @pytest.mark.parametrize("folder", ["good", "stain"])
 @pytest.mark.filterwarnings("ignore:the test part")
 def test_a_test_folder_without_one_side(mvtec, folder):
@@ -365,17 +371,6 @@ def test_a_test_folder_without_one_side(mvtec, folder):
             path.unlink()
     split = data.split(mvtec)
     assert split.test.is_anomaly.all() if folder == "good" else not split.test.is_anomaly.any()
-
-
-def test_an_empty_train(mvtec, complains):
-    for path in (mvtec / "train" / "good").iterdir():
-        path.unlink()
-    complains(lambda: data.split(mvtec), mvtec / "train", "expected some to train on")
-
-
-def test_a_defect_in_train(mvtec, complains):
-    path = save(mvtec / "train" / "stain" / "a.png").parent
-    complains(lambda: data.split(mvtec), path, "expected one of ('normal', 'good')")
 
 
 @pytest.mark.parametrize("side", ["train", "test"])
@@ -388,11 +383,6 @@ def test_pictures_without_a_label(tmp_path, complains, side):
         other.unlink()
     (tmp_path / side / "good").rmdir()
     complains(lambda: data.split(tmp_path), path, "is not in a folder with a label")
-
-
-def test_a_folder_beside_train_and_test(mvtec, complains):
-    path = save(mvtec / "validation" / "good" / "a.png").parents[1]
-    complains(lambda: data.split(mvtec), path, "expected one of ('train', 'test',")
 
 
 def test_a_share_for_a_test_part_that_is_there_has_no_effect(mvtec):

@@ -196,23 +196,3 @@ def test_sigma_may_be_a_numpy_number(number):
     config = Gaussian(number).get_config()
     assert config["sigma"] == number
     assert isinstance(config["sigma"], (int, float))  # JSON knows no others
-
-
-@pytest.mark.parametrize(
-    "sigma", [0, -1, 0.0, math.nan, math.inf, True, None, "fixed", [1.0], np.ones(2)]
-)
-def test_wrong_sigma(complains, sigma):
-    words = ("sigma is", repr(sigma), "expected a positive number", "learned", "per_pixel")
-    complains(lambda: Gaussian(sigma), *words)
-
-
-@pytest.mark.parametrize("min_sigma", [0, 1, -0.1, math.nan, "0.1", None])
-def test_wrong_min_sigma(complains, min_sigma):
-    words = ("min_sigma is", repr(min_sigma), "expected a number between 0 and 1")
-    complains(lambda: Gaussian("learned", min_sigma=min_sigma), *words)
-
-
-@pytest.mark.parametrize("likelihood", ["poisson", "Bernoulli", None, 3, Gaussian, object()])
-def test_unknown_likelihood(complains, likelihood):
-    words = ("likelihood is", repr(likelihood), "expected 'bernoulli', 'gaussian'")
-    complains(lambda: likelihoods.get(likelihood), *words)

@@ -38,13 +38,6 @@ def test_a_change_of_code_changes_the_fingerprint_and_a_change_of_words_does_not
     assert stamp.fingerprint(tmp_path) != before
 
 
-def test_code_is_what_is_left_without_words() -> None:
-    text = (
-        '"""Words."""\nx = "#1"  # two\n\n\ndef f():\n    """Three\n    lines."""\n    return x\n'
-    )
-    assert stamp.bare(text) == 'x = "#1"\ndef f():\n    return x'
-
-
 @pytest.mark.parametrize("name", DETECTORS)
 def test_the_committed_calibration_is_what_the_library_computes(name) -> None:
     held, vae = rebuild.content(f"{name}.js"), rebuild.detector(name)
@@ -141,13 +134,6 @@ def test_a_figure_carries_all_that_it_needs_and_is_the_same_each_time(name) -> N
     assert not re.search(r'(?:src|href)="(?!data:)', html)
     assert len(html.encode()) < 450_000
     assert repr(live.show(name)) == f"LiveFigure({name!r}): {live.FIGURES[name].summary}"
-
-
-@pytest.mark.parametrize("figure", ["scores", "", None, 3, ["score"]])
-def test_an_unknown_figure_is_named(complains, figure) -> None:
-    for make in (live.show, live.LiveFigure):
-        call = lambda make=make: make(figure)  # noqa: E731
-        complains(call, "figure is", repr(figure), "latent", "score", "threshold")
 
 
 def test_committed_outputs_show_the_committed_figures() -> None:

@@ -17,7 +17,7 @@ import tensorflow as tf
 from keras import ops
 
 import vae_lib
-from vae_lib import VAE, Bernoulli, Gaussian, losses, networks
+from vae_lib import VAE, Gaussian, losses, networks
 
 SHAPE = (4, 4, 1)
 TERMS = ("loss", "reconstruction", "kl")
@@ -200,22 +200,6 @@ def test_an_undecided_model_costs_log_2_nats_a_pixel(make_vae, images):
     assert logs["kl"] == pytest.approx((1 + 4) / 2, rel=1e-6)
 
 
-def test_twice_the_pixels_are_twice_the_reconstruction_and_the_same_kl(make_vae, images):
-    vae = without_noise(make_vae(hidden=()))
-    wide = without_noise(make_vae(hidden=(), data_shape=(4, 8, 1)))
-    for name in ("mean", "log_var"):  # each pixel occurs twice, with half the weight
-        kernel, bias = vae.encoder.get_layer(name).weights
-        double = ops.concatenate([ops.reshape(kernel, (4, 4, 2)) / 2] * 2, axis=1)
-        wide.encoder.get_layer(name).set_weights([ops.reshape(double, (32, 2)), bias])
-    kernel, bias = vae.decoder.get_layer("parameters").weights
-    double = ops.concatenate([ops.reshape(kernel, (2, 4, 4))] * 2, axis=2)
-    wide.decoder.get_layer("parameters").kernel.assign(ops.reshape(double, (2, 32)))
-    once = evaluate(vae, images)
-    twice = evaluate(wide, np.concatenate([images, images], axis=2))
-    assert twice["reconstruction"] == pytest.approx(2 * once["reconstruction"], rel=1e-5)
-    assert twice["kl"] == pytest.approx(once["kl"], rel=1e-5)
-
-
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("beta", [0.0, 0.5, 4.0])
 def test_loss_is_reconstruction_plus_beta_kl_in_every_log(make_vae, images, beta, weighted):
@@ -345,7 +329,9 @@ def test_tf_data_without_weights(make_vae, images, pack):
     batches = tf.data.Dataset.from_tensor_slices(pack(images)).batch(5)
     assert fit(vae, batches)["kl"] == pytest.approx(evaluate(vae, images)["kl"], rel=1e-5)
     assert evaluate(vae, batches) == evaluate(vae, images, batch_size=5)
-    assert vae.predict(batches, verbose=0).shape == images.shape
+    np.testing.assert_allclose(
+        vae.predict(batches, verbose=0), vae.predict(images, verbose=0), atol=1e-6
+    )
 
 
 def test_callbacks(make_vae, images, tmp_path):
@@ -401,17 +387,6 @@ def test_a_table_of_numbers(make_vae, table):
     assert evaluate(vae, table)["loss"] < before
     assert vae.predict(table, verbose=0).shape == (12, 13)
     assert vae.sample(n=2).shape == (2, 13)
-
-
-def test_own_training_loop(vae, images):
-    optimizer = keras.optimizers.SGD(0.01)
-    start = weights_of(vae)
-    with tf.GradientTape() as tape:
-        loss = vae.compute_loss(images, y_pred=vae(images, training=True))
-    gradients = tape.gradient(loss, vae.trainable_variables)
-    optimizer.apply_gradients(zip(gradients, vae.trainable_variables, strict=True))
-    expected = start - 0.01 * np.concatenate([numpy(gradient).ravel() for gradient in gradients])
-    np.testing.assert_allclose(weights_of(vae), expected, atol=1e-6)
 
 
 # Graphs and compilers
@@ -598,7 +573,7 @@ def test_the_configuration_tells_what_was_asked_for(make_vae):
 def test_the_configuration_knows_no_numpy(make_vae):
     vae = make_vae(
         latent_dim=np.int64(2),
-        hidden=np.array([5, 3]).tolist(),
+        hidden=np.array([5, 3]),
         beta=np.float32(0.5),
         data_shape=[4],
     )
@@ -664,27 +639,6 @@ def test_regularisers_of_own_networks_count(make_vae, images):
     logs = evaluate(vae, images)
     expected = 3 * np.sum(numpy(vae.encoder.layers[-2].kernel) ** 2)
     assert logs["loss"] - logs["reconstruction"] - logs["kl"] == pytest.approx(expected, rel=1e-4)
-
-
-@pytest.mark.parametrize(
-    ("name", "network", "words"),
-    [
-        ("encoder", lambda: networks.dense_encoder(SHAPE, 3), ["(None, 3)", "(None, 2)"]),
-        ("encoder", lambda: networks.dense_decoder(SHAPE, 2), []),
-        ("decoder", lambda: networks.dense_decoder((4, 4), 2), ["(None, 4, 4)", "(None, 4, 4, 1)"]),
-        # would broadcast, and train without a word
-        ("decoder", lambda: networks.dense_decoder((1, 4, 1), 2), ["(None, 1, 4, 1)"]),
-        ("decoder", lambda: networks.dense_decoder(SHAPE, 3), []),
-    ],
-)
-def test_own_networks_that_do_not_fit(make_vae, complains, name, network, words):
-    complains(lambda: make_vae(**{name: network()}), name, "expected", *words)
-
-
-def test_an_encoder_with_one_output(make_vae, complains):
-    x = keras.Input(SHAPE)
-    encoder = keras.Model(x, keras.layers.Dense(4)(keras.layers.Flatten()(x)))
-    complains(lambda: make_vae(encoder=encoder), "encoder", "(None, 4)", "expected", "(None, 2)")
 
 
 # Many devices
@@ -762,96 +716,16 @@ def test_two_devices_train_as_one(tmp_path):
 # Bad input
 
 
-def spoilt(value: float) -> np.ndarray:
-    """Grey images with one wrong pixel."""
-    x = np.full((3, *SHAPE), 0.5, "float32")
-    x[1, 2, 3] = value
-    return x
-
-
-BAD_IMAGES = {
-    "rank 3": (np.zeros((3, 4, 4), "float32"), ["shape (3, 4, 4)", "expected ('n', 4, 4, 1)"]),
-    "rank 1": (np.zeros(3, "float32"), ["shape (3,)", "expected ('n', 4, 4, 1)"]),
-    "rank 0": (np.float32(0) * np.ones(()), ["shape ()", "expected ('n', 4, 4, 1)"]),
-    "one image": (np.zeros(SHAPE, "float32"), ["shape (4, 4, 1)", "expected ('n', 4, 4, 1)"]),
-    "channels": (np.zeros((3, 4, 4, 3), "float32"), ["(3, 4, 4, 3)", "expected ('n', 4, 4, 1)"]),
-    "size": (np.zeros((3, 5, 4, 1), "float32"), ["(3, 5, 4, 1)", "expected ('n', 4, 4, 1)"]),
-    "no image": (np.zeros((0, *SHAPE), "float32"), ["is empty", "expected at least one"]),
-    "levels": (np.zeros((3, *SHAPE), "uint8"), ["dtype uint8", "expected floats", "as_images"]),
-    "integers": (np.zeros((3, *SHAPE), "int64"), ["dtype int64", "expected floats"]),
-    "booleans": (np.zeros((3, *SHAPE), bool), ["dtype bool", "expected floats"]),
-    "above 1": (spoilt(255), ["255", "expected 0..1"]),
-    "just above 1": (spoilt(1.001), ["1.001", "expected 0..1"]),
-    "below 0": (spoilt(-0.25), ["-0.25", "expected 0..1"]),
-    "NaN": (spoilt(np.nan), ["NaN or infinite", "expected finite"]),
-    "infinite": (spoilt(np.inf), ["NaN or infinite", "expected finite"]),
-    "minus infinite": (spoilt(-np.inf), ["NaN or infinite", "expected finite"]),
-}
-ENTRANCES = {
-    "fit": lambda vae, x: vae.fit(x, verbose=0),
-    "fit, x by name": lambda vae, x: vae.fit(x=x, verbose=0),
-    "evaluate": lambda vae, x: vae.evaluate(x, verbose=0),
-    "predict": lambda vae, x: vae.predict(x, verbose=0),
-    "encode": lambda vae, x: vae.encode(x),
-    "reconstruct": lambda vae, x: vae.reconstruct(x),
-    "call": lambda vae, x: vae(x),
-}
-every_entrance = pytest.mark.parametrize("entrance", ENTRANCES.values(), ids=ENTRANCES.keys())
-
-
-@pytest.fixture(scope="module")
-def any_vae() -> VAE:
-    """One model for the tables of bad input: none of it may get as far as training."""
-    vae = VAE(latent_dim=2, data_shape=SHAPE, network="dense", hidden=(5,))
-    vae.compile(optimizer="sgd")
-    return vae
-
-
-@every_entrance
-@pytest.mark.parametrize("tensor", [np.asarray, tf.constant], ids=["numpy", "tensor"])
-@pytest.mark.parametrize(("x", "words"), BAD_IMAGES.values(), ids=BAD_IMAGES.keys())
-def test_wrong_images(any_vae, complains, entrance, tensor, x, words):
-    complains(lambda: entrance(any_vae, tensor(x)), "x ", *words)
-
-
-@pytest.mark.parametrize(("x", "words"), BAD_IMAGES.values(), ids=BAD_IMAGES.keys())
-def test_wrong_validation_images(any_vae, images, complains, x, words):
-    for form in (x, (x,), (x, None, np.ones(len(np.atleast_1d(x))))):
-        call = lambda form=form: any_vae.fit(images, validation_data=form)  # noqa: E731
-        complains(call, "validation_data", *words)
-
-
-@every_entrance
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_a_gaussian_takes_any_finite_number_and_no_other(make_vae, complains, entrance, value):
-    vae = make_vae(likelihood="gaussian")
-    entrance(vae, spoilt(-3.5))
-    complains(lambda: entrance(vae, spoilt(value)), "x ", "NaN or infinite", "expected finite")
-
-
-@pytest.mark.parametrize("entrance", ["fit", "evaluate", "predict"])
-@pytest.mark.parametrize(
-    ("dataset", "words"),
-    [
-        (lambda x: tf.data.Dataset.from_tensor_slices(x), ["shape (4, 4, 1)"]),
-        (lambda x: tf.data.Dataset.from_tensor_slices(x[:, :3]).batch(2), ["(None, 3, 4, 1)"]),
-        (lambda x: tf.data.Dataset.from_tensor_slices((x[..., 0], x)).batch(2), ["(None, 4, 4)"]),
-        (lambda x: tf.data.Dataset.from_tensor_slices(x > 0).batch(2), ["dtype bool"]),
-        (lambda x: tf.data.Dataset.from_tensor_slices(tf.cast(x, "uint8")).batch(2), ["uint8"]),
-        (lambda x: tf.data.Dataset.from_tensor_slices({"x": x}).batch(2), ["'x'"]),
-    ],
-    ids=["not batched", "size", "rank", "booleans", "levels", "dict"],
-)
-def test_tf_data_that_does_not_fit(any_vae, images, complains, entrance, dataset, words):
-    call = lambda: ENTRANCES[entrance](any_vae, dataset(images))  # noqa: E731
-    complains(call, "x has", *words, "expected", "'n', 4, 4, 1")
-
-
-@pytest.mark.parametrize("entrance", ["fit", "evaluate", "predict", "encode"])
-@pytest.mark.parametrize("x", [None, [0.5], [[[[0.5]]]], {"x": 0.5}], ids=repr)
-def test_things_that_are_no_array(any_vae, complains, entrance, x):
-    words = (type(x).__name__, "expected", "('n', 4, 4, 1)")
-    complains(lambda: ENTRANCES[entrance](any_vae, x), "x is", *words)
+@pytest.mark.parametrize("entrance", ["fit", "evaluate", "predict", "encode", "__call__"])
+def test_a_gaussian_takes_any_finite_number_and_no_other(
+    make_vae, images, complains, entrance, value
+):
+    call = getattr(make_vae(likelihood="gaussian"), entrance)
+    images[1, 2, 3] = -3.5
+    call(images)
+    images[1, 2, 3] = value
+    complains(lambda: call(images), "x ", "NaN or infinite", "expected finite")
 
 
 def test_a_data_frame_is_checked_as_an_array_is(make_vae, table, complains):
@@ -861,66 +735,6 @@ def test_a_data_frame_is_checked_as_an_array_is(make_vae, table, complains):
     frame.iloc[3, 4] = np.nan
     for entrance in (vae.fit, vae.evaluate, vae.predict):
         complains(lambda entrance=entrance: entrance(frame), "x ", "NaN", "expected finite")
-
-
-@pytest.mark.parametrize("latent_dim", [0, -1, 2.5, "2", None])
-@pytest.mark.parametrize("network", ["conv", "dense"])
-def test_wrong_latent_dim(make_vae, complains, latent_dim, network):
-    words = ("latent_dim is", repr(latent_dim), "expected a whole number of at least 1")
-    complains(lambda: make_vae(latent_dim=latent_dim, network=network), *words)
-
-
-def test_wrong_latent_dim_beside_own_networks(make_vae, complains):
-    complains(lambda: make_vae(latent_dim=0, **own_networks()), "latent_dim is 0", "expected")
-
-
-@pytest.mark.parametrize("likelihood", ["poisson", None, Bernoulli])
-def test_unknown_likelihood(make_vae, complains, likelihood):
-    words = ("likelihood is", repr(likelihood), "expected 'bernoulli', 'gaussian'")
-    complains(lambda: make_vae(likelihood=likelihood), *words)
-
-
-@pytest.mark.parametrize("network", ["transformer", None, "Conv"])
-def test_unknown_network(make_vae, complains, network):
-    words = ("network is", repr(network), "expected one of ('conv', 'conv1d', 'dense')")
-    complains(lambda: make_vae(network=network), *words)
-
-
-@pytest.mark.parametrize("beta", [-0.1, np.nan, np.inf, "1", None])
-def test_wrong_beta(make_vae, complains, beta):
-    words = ("beta is", repr(beta), "expected a finite number of at least 0")
-    complains(lambda: make_vae(beta=beta), *words)
-
-
-@pytest.mark.parametrize("shape", [(30, 28, 1), (28, 30, 1), (7, 7, 1)])
-def test_a_size_that_the_strides_do_not_divide(complains, shape):
-    complains(lambda: VAE(data_shape=shape), "data_shape is", shape, "expect", "4 divides")
-
-
-@pytest.mark.parametrize(
-    ("argument", "value"), [("data_shape", 16), ("hidden", 5), ("data_shape", ()), ("hidden", (0,))]
-)
-def test_wrong_sizes(make_vae, complains, argument, value):
-    complains(lambda: make_vae(**{argument: value}), f"{argument} is", value, "expected")
-
-
-def test_too_few_weights(vae, images):
-    with pytest.raises(ValueError, match=r"[Ss]ample_weight|cardinality"):
-        fit(vae, images, sample_weight=np.ones(5))
-
-
-@pytest.mark.parametrize(
-    "x",
-    [
-        lambda x: tf.data.Dataset.from_tensor_slices(x).batch(4),
-        lambda x: tf.data.Dataset.from_tensor_slices(x).batch(4).repeat(),
-        lambda x: ((x[:4],) for _ in range(3)),
-    ],
-    ids=["tf.data", "endless", "generator"],
-)
-def test_weights_beside_batches_belong_into_the_batches(vae, images, x):
-    with pytest.raises(ValueError, match=r"`sample_weights?` should not be passed"):
-        vae.fit(x(images), sample_weight=np.ones(12), verbose=0)
 
 
 def test_no_weight_is_dropped_in_silence_when_passed_by_position(vae, images):

@@ -214,18 +214,14 @@ BUGS = {
         "errors and gaussian and relative",
     ),
     "a loss that nobody uses": Bug(
-        "checked_model",
+        "batches",
         "if loss is not None or loss_weights is not None:",
         "if False:",
         "batches",
         "ones_own",
     ),
     "the last batch left out": Bug(
-        "batches",
-        "range(x.num_batches or 0)",
-        "range((x.num_batches or 1) - 1)",
-        "batches",
-        "all_of",
+        "batches", "for batch in x:", "for batch in x.take(2):", "batches", "all_of"
     ),
     # what is shared, or stale
     "one score object in two detectors": Bug(
@@ -285,10 +281,10 @@ BUGS = {
         "whitened_sum",
     ),
     "a choice by the worst": Bug(
-        "scores/auto", "best = min(mistakes", "best = max(mistakes", "scores", "auto_keeps_the"
+        "scores/fusion", "best = min(mistakes", "best = max(mistakes", "scores", "auto_keeps_the"
     ),
     "a fusion that is tried on what it has learned": Bug(
-        "scores/auto", "usual_of(logs[0, ~tried])", "usual_of(logs[0])", "scores", "auto_tries"
+        "scores/fusion", "usual_of(logs[0, ~tried])", "usual_of(logs[0])", "scores", "auto_tries"
     ),
     "an image that is patched with itself": Bug(
         "scores/pseudo", "images[np.roll(order, 1)]", "images[order]", "scores", "pseudo"
@@ -315,12 +311,12 @@ BUGS = {
         "scikit_learn",
     ),
     "a constant column divided by nothing": Bug(
-        "columns", "scaler.scale_)", "scaler.var_**0.5)", "columns", "constant"
+        "networks", "scaler.scale_)", "scaler.var_**0.5)", "columns", "constant"
     ),
     "a scale that each fit makes anew": Bug(
         "model",
-        "self.columns is None or self.columns.adapted",
-        "self.columns is None",
+        "not (self.columns is None or self.columns.adapted)",
+        "self.columns is not None",
         "columns",
         "later_fit",
     ),
@@ -395,16 +391,16 @@ BUGS = {
         "diagnose/subject", "variable.assign(value)", "pass", "diagnose", "left_as_it_was"
     ),
     "a diagnosis of any KL": Bug(
-        "diagnose/loss", 'formula != "KL"', "False", "diagnose", "bug_is_found"
+        "diagnose/__init__", 'formula != "KL"', "False", "diagnose", "bug_is_found"
     ),
     "a diagnosis that forgets what is meant": Bug(
-        "diagnose/loss", "weight / it.beta if", "weight if", "diagnose", "beta_that_is_meant"
+        "diagnose/__init__", "weight / it.beta if", "weight if", "diagnose", "beta_that_is_meant"
     ),
     "a diagnosis of one batch": Bug(
-        "diagnose/checks", "batch > 1e-3", "False", "diagnose", "bug_is_found"
+        "diagnose/__init__", "batch > 1e-3", "False", "diagnose", "bug_is_found"
     ),
     "a diagnosis that is too sure": Bug(
-        "diagnose/loss", "form in COINS or it.beta == 0", "True", "diagnose", "other_units"
+        "diagnose/__init__", "form in COINS or it.beta == 0", "True", "diagnose", "other_units"
     ),
     # figures
     "p-values of the calibration alone": Bug(

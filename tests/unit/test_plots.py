@@ -1,4 +1,4 @@
-"""Figures: what is drawn, never shown, and what bad input is told."""
+"""Figures: what is drawn, and never shown."""
 
 from __future__ import annotations
 
@@ -54,94 +54,11 @@ def test_titles_and_their_colours(images):
     assert titles == [("a", plots.NORMAL), ("b", plots.ANOMALY)]
 
 
-@pytest.mark.parametrize(
-    "shape",
-    [(4, 4), (0, 4, 4), (1, 2, 4, 4, 1), (2, 4, 4, 2), (2, 4, 4, 5), (2, 4, 4, 0), (2, 0, 4)],
-)
-def test_a_grid_of_no_images(complains, shape):
-    complains(lambda: plots.image_grid(np.zeros(shape)), "images has shape", shape, "expected")
-
-
-@pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_images_that_are_not_finite(complains, images, bad):
-    images[3, 0, 0] = bad
-    complains(lambda: plots.image_grid(images), "images contains", "NaN or infinite", "expected")
-
-
-@pytest.mark.parametrize("kind", ["complex64", str, object])
-def test_images_that_are_no_numbers(complains, images, kind):
-    images = images.astype(kind)
-    complains(lambda: plots.image_grid(images), "images has", images.dtype, "expected", "numbers")
-
-
-@pytest.mark.parametrize("kind", [complex, str, object])
-def test_scores_that_are_no_numbers(complains, kind):
-    scores = SCORES.astype(kind)
-    call = lambda: plots.score_histogram(scores, IS_ANOMALY)  # noqa: E731
-    complains(call, "scores has", scores.dtype, "expected", "numbers")
-
-
-def test_a_mask_is_not_dropped(complains, images):
-    complains(lambda: plots.image_grid(np.ma.array(images, mask=images > 0.5)), "images", "mask")
-    complains(lambda: plots.image_grid([images[0], images[1, :2]]), "images", "unequal rows")
-    labels = np.ma.array(IS_ANOMALY, mask=IS_ANOMALY)
-    complains(lambda: plots.score_histogram(SCORES, labels), "is_anomaly", "mask")
-    scores = np.ma.array(SCORES, mask=IS_ANOMALY)
-    complains(lambda: plots.score_histogram(scores, IS_ANOMALY), "scores", "mask")
-
-
-@pytest.mark.parametrize(
-    "scale", [(1, 0), (0.5, 0.5), (np.nan, 1), (0, np.inf), ("0", 1), (0, None)]
-)
-def test_a_scale_goes_from_low_to_high(complains, images, scale):
-    call = lambda: plots.image_grid(images, vmin=scale[0], vmax=scale[1])  # noqa: E731
-    complains(call, "vmin is", repr(scale[0]), "vmax is", repr(scale[1]), "expected")
-
-
 def test_whole_images_and_numpys_own_numbers_are_fine(images):
     fig = plots.image_grid((images * 9).astype("uint8"), columns=np.int64(5), vmax=np.float32(9))
     assert len(fig.axes) == 15
     plots.score_histogram(SCORES.astype(int), IS_ANOMALY, np.float32(3), np.int64(7))
-
-
-@pytest.mark.parametrize("argument", ["titles", "colors"])
-@pytest.mark.parametrize("given", ["abcdefghijkl", 12])
-def test_titles_and_colours_are_lists(complains, images, argument, given):
-    arguments = {"titles": ["a"] * 12, argument: given}
-    call = lambda: plots.image_grid(images, **arguments)  # noqa: E731
-    complains(call, argument, repr(given), "expected")
-
-
-def test_a_colour_is_known(complains, images):
-    colors = ["red", "nonsense"]
-    call = lambda: plots.image_grid(images[:2], titles=["a", "b"], colors=colors)  # noqa: E731
-    complains(call, "colors is", repr(colors), "expected colours")
     plots.image_grid(images[:2], titles=np.array(["a", "b"]), colors=np.array(["red", "blue"]))
-
-
-@pytest.mark.parametrize("bins", [0, -1, 2.5, True, None, "auto"])
-def test_bins_are_counted(complains, bins):
-    call = lambda: plots.score_histogram(SCORES, IS_ANOMALY, bins=bins)  # noqa: E731
-    complains(call, "bins is", repr(bins), "expected a whole number")
-
-
-@pytest.mark.parametrize("threshold", [np.nan, np.inf, "3", np.array([1.0, 2.0]), True])
-def test_a_threshold_is_a_number(complains, threshold):
-    call = lambda: plots.score_histogram(SCORES, IS_ANOMALY, threshold)  # noqa: E731
-    complains(call, "threshold is", repr(threshold), "expected a finite number")
-
-
-@pytest.mark.parametrize("columns", [0, -1, 2.5, True, None])
-def test_a_grid_without_columns(complains, images, columns):
-    call = lambda: plots.image_grid(images, columns=columns)  # noqa: E731
-    complains(call, "columns is", columns, "expected")
-
-
-@pytest.mark.parametrize("argument", ["titles", "colors"])
-def test_every_image_needs_its_title_and_colour(complains, images, argument):
-    arguments = {"titles": ["a"] * 12, argument: ["k"] * 11}
-    call = lambda: plots.image_grid(images, **arguments)  # noqa: E731
-    complains(call, argument, "11 entries", "expected 12")
 
 
 def bars(fig) -> dict[str, list]:
@@ -177,30 +94,6 @@ def test_threshold_is_a_line_if_there_is_one():
 def test_a_histogram_of_one_kind_alone(kind):
     both = bars(plots.score_histogram(SCORES, np.full(6, kind)))
     assert set(both) == {"anomalous" if kind else "normal"}
-
-
-@pytest.mark.parametrize(
-    ("scores", "is_anomaly"),
-    [
-        (SCORES[:, None], IS_ANOMALY[:, None]),
-        (SCORES, IS_ANOMALY[:5]),
-        (SCORES, IS_ANOMALY.astype(int)),
-    ],
-)
-def test_scores_and_labels_that_do_not_match(complains, scores, is_anomaly):
-    words = (scores.shape, is_anomaly.shape, is_anomaly.dtype, "expected (n,)", "bool")
-    complains(lambda: plots.score_histogram(scores, is_anomaly), "scores has", *words)
-
-
-@pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_scores_that_are_not_finite(complains, bad):
-    scores = np.where(SCORES == 2, bad, SCORES)
-    complains(lambda: plots.score_histogram(scores, IS_ANOMALY), "scores", "NaN or infinite")
-
-
-def test_a_histogram_of_no_scores(complains):
-    call = lambda: plots.score_histogram(np.zeros(0), np.zeros(0, bool))  # noqa: E731
-    complains(call, "scores", "(0,)", "expected")
 
 
 def test_the_style_is_taken_over():
@@ -245,9 +138,3 @@ def test_the_gradient_ends_at_a_draw_and_passes_the_shift(true):
     assert ends(shifted) == [place["encoder"]]
     assert r"$\varepsilon$" in words(shifted) and r"$\varepsilon$" not in words(drawn_z)
     assert len(drawn_z.lines) == 1 and not shifted.lines  # the cross
-
-
-@pytest.mark.parametrize("gradient", [3, 1, "yes", None, [True], np.nan])
-def test_a_gradient_is_yes_or_no(complains, gradient):
-    call = lambda: plots.vae_diagram(gradient)  # noqa: E731
-    complains(call, "gradient is", repr(gradient), "expected True or False")

@@ -37,6 +37,13 @@ def opaque(picture: Image.Image, mode: str) -> Image.Image:
     return whole
 
 
+def clear(picture: Image.Image, mode: str) -> Image.Image:
+    """Its last pixel can be seen through."""
+    picture = opaque(picture, mode)
+    picture.putpixel((9, 4), (*picture.getpixel((9, 4))[:-1], 254))
+    return picture
+
+
 @pytest.mark.parametrize(
     ("picture", "levels"),
     [
@@ -86,6 +93,9 @@ def test_three_channels_are_the_colours(save, picture, levels):
         (GREY, "red", 3),
         (COLOUR, None, 3),
         (PALETTE, None, 3),
+        (opaque(GREY, "RGBA"), None, 1),  # as Matplotlib writes it
+        (opaque(COLOUR, "RGBA"), None, 3),
+        (clear(GREY, "RGBA"), 0.5, 3),
     ],
 )
 def test_channels_are_those_of_the_files_unless_given(save, second, background, channels):
@@ -138,18 +148,11 @@ def test_the_order_is_that_of_the_paths(save):
     np.testing.assert_allclose(made[:, 0, 0, 0] * 255, [9, 0, 255], rtol=1e-6)
 
 
-def half_clear(mode: str) -> Image.Image:
-    """Its last pixel can be seen through."""
-    picture = opaque(COLOUR, mode)
-    picture.putpixel((9, 4), (*picture.getpixel((9, 4))[:-1], 254))
-    return picture
-
-
 @pytest.mark.parametrize(
     ("picture", "options"),
     [
-        (half_clear("LA"), {}),
-        (half_clear("RGBA"), {}),
+        (clear(COLOUR, "LA"), {}),
+        (clear(COLOUR, "RGBA"), {}),
         (PALETTE, {"transparency": 245}),
         (PALETTE, {"transparency": bytes([255] * 245 + [254])}),
         (GREY, {"transparency": 245}),

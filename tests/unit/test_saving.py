@@ -490,7 +490,7 @@ def test_parts_of_ones_own_are_built_by_their_owner(tmp_path, complains, name):
 def test_a_score_of_ones_own_has_to_be_defined_before(tmp_path, complains, monkeypatch):
     monkeypatch.setattr(scores.base, "SCORES", scores.SCORES)
 
-    class Mine(scores.KL):
+    class Mine(scores.SCORES["kl"]):
         name = "mine"
 
     try:
@@ -501,7 +501,7 @@ def test_a_score_of_ones_own_has_to_be_defined_before(tmp_path, complains, monke
     refused(tmp_path / "it", complains, "its score is 'mine'", "define its class first")
 
     def take_a_name():
-        class Other(scores.KL):
+        class Other(scores.SCORES["kl"]):
             name = "relative"
 
     complains(take_a_name, "name is 'relative', which RelativeError has already")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -165,23 +163,3 @@ def test_a_part_without_a_window_to_calibrate_by_is_an_error(frame, complains):
     faulty = frame.assign(fault=(np.arange(N) >= 70) & (np.arange(N) % 5 == 0))
     words = "the calibration part has no normal example", "expected more"
     complains(lambda: data.split(faulty, anomaly="fault", window=5), *words)
-
-
-# The former names, as long as they are there
-
-FORMER = {
-    "": "a98733e2c657fd54 719854aa40f27739 34345ac63aaf4ab2 9c382d5fca7f1b0c",
-    "groups": "a4ffa2a9ac85ca02 60619acd9464cc23 fc9f7b2160cd23b2 32b6659ac1d724f5",
-}
-
-
-@pytest.mark.parametrize("kind", FORMER)
-def test_the_former_function_draws_rows_as_it_did(kind):
-    rng = np.random.RandomState(0)
-    columns = {"a": rng.rand(240), "b": rng.rand(240), "fault": rng.rand(240) < 0.1}
-    rows = pd.DataFrame({**columns, "machine": rng.randint(0, 20, 240)})
-    words = {"groups": "machine"} if kind else {"drop": ["machine"]}
-    split = data.from_table(rows, "fault", **words)
-    found = [part.index.to_numpy("int64") for part in items_of(split).values()]
-    digests = [hashlib.sha256(index.tobytes()).hexdigest()[:16] for index in found]
-    assert " ".join(digests) == FORMER[kind]

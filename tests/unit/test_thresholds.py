@@ -1,4 +1,4 @@
-"""What each threshold promises, by simulation over many resplits of real scores; and the errors."""
+"""What each threshold promises, by simulation over many resplits of real scores."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from scipy import sparse, stats
+from scipy import stats
 from sklearn.decomposition import PCA
 
 from vae_lib import data, thresholds
@@ -114,13 +114,6 @@ def test_conformal_is_the_order_statistic_of_exact_arithmetic(n, rate):
     scores = np.random.RandomState(n).permutation(np.arange(1.0, n + 1))  # score = its rank
     expected = math.ceil((n + 1) * (1 - Fraction(rate)))
     assert thresholds.conformal(scores, float(rate)) == expected
-
-
-def test_p_values_by_counting():
-    calibration, scores = np.array([1.0, 2, 2, 5]), np.array([0.0, 1, 2, 2.5, 5, 6])
-    np.testing.assert_allclose(
-        thresholds.p_values(calibration, scores), np.array([5, 5, 4, 2, 2, 1]) / 5
-    )
 
 
 @each_rate
@@ -316,104 +309,9 @@ def test_the_same_scores_give_the_same_tail_and_leave_the_global_seed_alone():
     assert first == thresholds.tail(scores, 0.001)
 
 
-# Errors
-
-GOOD = np.arange(100.0)
-LABELS = np.arange(100) > 80
-CALLS = {
-    "quantile": lambda s: thresholds.quantile(s, 0.1),
-    "cheapest": lambda s: thresholds.cheapest(s, LABELS, 0.1),
-    "tail": lambda s: thresholds.tail(s, 0.01),
-    "conformal": lambda s: thresholds.conformal(s, 0.1),
-    "p_values": lambda s: thresholds.p_values(GOOD, s),
-    "calibration": lambda s: thresholds.p_values(s, GOOD),
-    "benjamini_hochberg": lambda s: thresholds.benjamini_hochberg(s, 0.1),
-}
-
-
-@pytest.mark.parametrize("call", CALLS)
-@pytest.mark.parametrize(
-    ("scores", "words"),
-    [
-        (np.array([]), "is empty; expected at least one"),
-        (GOOD[:, None], "(100, 1)"),
-        (np.float64(1), "shape ()"),
-        (GOOD > 3, "bool"),
-        (np.append(GOOD, np.nan), "NaN"),
-        (np.append(GOOD, np.inf), "infinite"),
-        (np.append(GOOD, -np.inf), "infinite"),
-        (np.ma.array(GOOD, mask=GOOD > 90), "mask"),
-        (np.ma.array(GOOD), "mask"),
-        (GOOD + 0j, "complex128"),
-        (GOOD.astype(object), "object"),
-        (GOOD.astype(str), "<U"),
-        (sparse.csr_array(GOOD[None]), "csr_array"),
-        (sparse.csr_matrix(GOOD[:, None]), "csr_matrix"),
-        ([[1.0], [1.0, 2.0]], "list"),
-        (None, "NoneType"),
-    ],
-)
-def test_bad_scores_are_named(complains, call, scores, words):
-    name = {"calibration": "calibration", "benjamini_hochberg": "p_values"}.get(call, "scores")
-    complains(lambda: CALLS[call](scores), name, words)
-
-
-@pytest.mark.parametrize("bad", [0, 1, -0.1, 1.5, 5, math.nan, "0.1", None, True])
-def test_a_share_is_between_0_and_1(complains, bad):
-    for method in (thresholds.quantile, thresholds.tail, thresholds.conformal):
-        complains(lambda m=method: m(GOOD, bad), "false_alarm_rate", repr(bad), "between 0 and 1")
-    complains(lambda: thresholds.tail(GOOD, 0.01, bad), "tail_share", repr(bad))
-    complains(lambda: thresholds.cheapest(GOOD, LABELS, bad), "prevalence", repr(bad))
-    complains(lambda: thresholds.benjamini_hochberg(GOOD / 100, bad), "level", repr(bad))
-
-
 @pytest.mark.parametrize(("rate", "needed"), [(0.05, 19), (0.01, 99), (0.1, 9), (0.07, 14)])
 def test_too_few_scores_for_the_rate_are_told_how_many(complains, rate, needed):
-    few = GOOD[: needed - 1]
+    scores = np.arange(100)  # whole numbers are scores, too
+    few = scores[: needed - 1]
     complains(lambda: thresholds.conformal(few, rate), "scores", len(few), needed, rate)
-    assert thresholds.conformal(GOOD[:needed], rate) == needed - 1
-
-
-def test_a_tail_needs_scores_and_a_rate_within_it(complains):
-    complains(lambda: thresholds.tail(GOOD[:90], 0.01), "90", "9 of them", "10 or more")
-    complains(lambda: thresholds.tail(np.ones(500), 0.01), "0 of them", "tail_share")
-    complains(lambda: thresholds.tail(GOOD, 0.2), "false_alarm_rate is 0.2", "0.1", "quantile")
-
-
-def test_labels_are_booleans_of_both_kinds(complains):
-    call = lambda labels: lambda: thresholds.cheapest(GOOD, labels, 0.1)  # noqa: E731
-    complains(call(LABELS.astype(int)), "is_anomaly", "int", "bool")
-    complains(call(LABELS[:50]), "is_anomaly", "(50,)", "(100,)")
-    complains(call(np.zeros(100, bool)), "is_anomaly", "0 True of 100", "both")
-    complains(call(np.ones(100, bool)), "is_anomaly", "100 True of 100", "both")
-    complains(call(np.ma.array(LABELS, mask=LABELS)), "is_anomaly", "mask")
-
-
-@pytest.mark.parametrize("cost", [0, -1, math.inf, math.nan, "1", True])
-def test_a_cost_is_positive(complains, cost):
-    for name in ("false_alarm_cost", "miss_cost"):
-        call = lambda n=name: thresholds.cheapest(GOOD, LABELS, 0.1, **{n: cost})  # noqa: E731
-        complains(call, name, repr(cost), "positive")
-
-
-def test_classes_come_in_pairs_and_are_known(complains):
-    p = thresholds.p_values
-    digits = np.arange(100) % 3
-    complains(lambda: p(GOOD, GOOD, digits), "classes is None", "both")
-    complains(lambda: p(GOOD, GOOD, classes=digits), "calibration_classes is None", "both")
-    complains(lambda: p(GOOD, GOOD, digits[:9], digits), "calibration_classes", "(9,)", "(100,)")
-    complains(lambda: p(GOOD, GOOD, digits, digits[:9]), "classes", "(9,)", "(100,)")
-    complains(lambda: p(GOOD, GOOD, digits, digits + 2), "classes has [3, 4]", "calibration")
-    complains(lambda: p(GOOD, GOOD, digits, digits.astype(str)), "classes has ['0', '1', '2']")
-    masked = np.ma.array(digits, mask=digits > 1)
-    complains(lambda: p(GOOD, GOOD, masked, digits), "calibration_classes", "mask")
-    complains(lambda: p(GOOD, GOOD, digits, masked), "classes", "mask")
-
-
-@pytest.mark.parametrize("bad", [-0.1, 1.2])
-def test_p_values_are_probabilities(complains, bad):
-    complains(lambda: thresholds.benjamini_hochberg(np.array([0.5, bad]), 0.1), "p_values", "0..1")
-
-
-def test_whole_numbers_are_scores_too():
-    assert thresholds.conformal(np.arange(100), 0.1) == thresholds.conformal(GOOD, 0.1)
+    assert thresholds.conformal(scores[:needed], rate) == needed - 1

@@ -7,7 +7,6 @@ parts from a data set, a table, a series, an array or a folder of pictures.
 """
 
 from .datasets import ARRAYS, NAMES, Dataset, load
-from .old import from_folder, from_table
 from .parts import Labelled, Split
 from .pictures import as_images, join_tiles, read_images, tiles
 from .sources import split
@@ -21,8 +20,6 @@ __all__ = [
     "Split",
     "TableEncoder",
     "as_images",
-    "from_folder",
-    "from_table",
     "join_tiles",
     "load",
     "read_images",

@@ -89,7 +89,8 @@ def read_images(
 
     Args:
         channels: 1 for the luminance (ITU-R 601), or 3 for red, green and blue. None is 1 if all
-            files are grey, else 3; for a trained model, say what it was trained on.
+            files are grey, or opaque RGBA with grey pixels alone, as plotting libraries write them;
+            else it is 3. For a trained model, say what it was trained on.
         size: (height, width) that every picture is brought to; None wants files of one size.
         resize: how: "stretch" to it, "crop" what is too much at two opposite sides, or "pad" with
             black (with the background, if there is one). Pixels are averaged bilinearly.
@@ -130,7 +131,11 @@ def _is_grey(path: str | Path) -> bool:
     """Whether a file has grey levels alone; one that cannot be read is named later, by `_read`."""
     try:
         with Image.open(path, formats=("PNG", "JPEG")) as file:
-            return file.mode.startswith(("1", "L", "I"))
+            if file.mode != "RGBA":
+                return file.mode.startswith(("1", "L", "I"))
+            pixels = np.asarray(file)
+            opaque = pixels[..., 3].min() == 255
+            return bool(opaque and (pixels[..., :3] == pixels[..., :1]).all())
     except Exception:
         return True
 

@@ -11,8 +11,7 @@ import numpy as np
 from .. import series
 from ..checks import check_count, check_seed, plain_array
 from ..frames import is_frame, listed, names_of, pandas
-from .datasets import NAMES, Classes, load, sides_of
-from .folders import groups_of, list_folder
+from .datasets import NAMES, Classes, groups_of, list_folder, load, sides_of
 from .parts import Labelled, Split, assemble, check_shares, cut, divide
 from .pictures import Background, as_images, read_images
 from .tables import (
@@ -180,7 +179,6 @@ def split_folder(
     reading: dict[str, object],
     shares: Mapping[str, float],
     seed: int,
-    divide=divide,  # `old.py` has others
 ) -> Split:
     """`split` of a folder; `reading` has the arguments of `read_images`."""
     listing = list_folder(source, normal, anomaly)
@@ -196,15 +194,8 @@ def split_folder(
     by_part = {part: tuple(files[i] for i in index) for part, index in parts.items()}
     if has_test:
         by_part["test"] = tuple(files[n:])
-    return assemble(
-        images[:n],
-        classes[:n] > 0,
-        classes[:n],
-        parts,
-        test,
-        files=by_part,
-        class_names=listing.class_names,
-    )
+    described = {"files": by_part, "class_names": listing.class_names}
+    return assemble(images[:n], classes[:n] > 0, classes[:n], parts, test, **described)
 
 
 def split_array(
@@ -245,7 +236,6 @@ def split_table(
     drop: Sequence[str],
     shares: Mapping[str, float],
     seed: int,
-    divide=divide,  # `old.py` has others
 ) -> Split:
     """`split` of rows with names."""
     if group is not None and time is not None:

@@ -8,9 +8,6 @@ from pathlib import Path
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.compose import ColumnTransformer
-from sklearn.impute import SimpleImputer
-from sklearn.preprocessing import OneHotEncoder
 from sklearn.utils.validation import check_is_fitted
 
 from ..checks import check_count
@@ -90,29 +87,44 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         kinds = {name: _kind_of(X.iloc[:, i], name) for i, name in enumerate(names)}
         table = _read(X, kinds)
         for i, name in enumerate(names):
-            self._check_column(X.iloc[:, i], table[name], name, kinds[name])
-        self.feature_names_in_ = np.array(names, dtype=object)
-        self.n_features_in_ = len(names)
-        self._learn(table, kinds, len(table))
-        rows = self._parts.transform(table)[:, : len(self._of_kind("number"))]
-        deviations = rows.std(axis=0)
-        deviations[deviations == 0] = 1
-        self.far_ = rows.mean(axis=0) + math.sqrt(len(rows)) * deviations
+            _check_column(X.iloc[:, i], table[name], name, kinds[name], self.max_categories)
+        numbers = [name for name in names if kinds[name] == "number"]
+        self._learn(
+            {
+                "columns": list(names),
+                "rows": len(table),
+                "medians": {name: float(table[name].median()) for name in numbers},
+                "had_missing": [name for name in numbers if table[name].isna().any()],
+                "categories": {
+                    name: sorted(table[name].unique()) for name in names if name not in numbers
+                },
+            }
+        )
+        values = self._filled(table)
+        deviations = np.where(np.ptp(values, axis=0) == 0, 1, values.std(axis=0))
+        self._state["far"] = (values.mean(axis=0) + math.sqrt(len(X)) * deviations).tolist()
         return self
 
     def transform(self, X):
         """The DataFrame of float32 for rows as those of `fit`."""
         check_is_fitted(self)
         _check_frame(X)
-        table = _read(in_order(X, self.feature_names_in_), self.kinds_)
-        rows = self._parts.transform(table)
-        for i, name in enumerate(self._of_kind("number")):
-            if not self.had_missing_[name]:
-                rows[table[name].isna(), i] = self.far_[i]
-        other = [~table[name].isin(known) for name, known in self.categories_.items()]
-        rows = np.column_stack([rows, *(math.sqrt(self.n_rows_) * column for column in other)])
-        names = self.get_feature_names_out()
-        return pandas().DataFrame(rows.astype("float32"), index=X.index, columns=names)
+        state, columns = self._state, self._state["columns"]
+        kinds = {name: "number" if name in state["medians"] else "category" for name in columns}
+        table = _read(in_order(X, columns), kinds)
+        values = self._filled(table)
+        for i, name in enumerate(state["medians"]):
+            if name not in state["had_missing"]:
+                values[table[name].isna(), i] = state["far"][i]
+        known, far = state["categories"], math.sqrt(state["rows"])
+        parts = [table[name].isna() for name in state["had_missing"]]
+        parts += [table[name] == category for name in known for category in known[name]]
+        parts += [far * ~table[name].isin(known[name]) for name in known]
+        return pandas().DataFrame(
+            np.column_stack([values, *parts]).astype("float32"),
+            index=X.index,
+            columns=self.get_feature_names_out(),
+        )
 
     def get_feature_names_out(self, input_features=None) -> np.ndarray:
         """Names of the columns of the result."""
@@ -122,71 +134,33 @@ class TableEncoder(TransformerMixin, BaseEstimator):
     def state(self) -> dict:
         """What `fit` has learned, as values that JSON has."""
         check_is_fitted(self)
-        numbers = self._of_kind("number")
-        medians = self._parts.named_transformers_["numbers"].statistics_ if numbers else []
-        return {
-            "max_categories": int(self.max_categories),
-            "rows": self.n_rows_,
-            "columns": self.feature_names_in_.tolist(),
-            "medians": dict(zip(numbers, map(float, medians), strict=True)),
-            "had_missing": [name for name in numbers if self.had_missing_[name]],
-            "far": self.far_.tolist(),
-            "categories": self.categories_,
-        }
+        return {"max_categories": int(self.max_categories), **self._state}
 
     @classmethod
     def from_state(cls, state: dict) -> TableEncoder:
-        """The encoder whose `state` this is: fitted on a small table with the same statistics."""
+        """The encoder whose `state` this is."""
         new = cls(state["max_categories"])
-        categories, medians = state["categories"], state["medians"]
-        kinds = {name: "number" if name in medians else "category" for name in state["columns"]}
-        length = max([2, *map(len, categories.values())])
-        table = {name: np.full(length, median) for name, median in medians.items()}
-        for name in state["had_missing"]:
-            table[name][0] = np.nan
-        table |= {name: np.resize(np.array(c, object), length) for name, c in categories.items()}
-        new.feature_names_in_ = np.array(state["columns"], dtype=object)
-        new.n_features_in_ = len(state["columns"])
-        new._learn(pandas().DataFrame(table)[state["columns"]], kinds, state["rows"])
-        new.far_ = np.array(state["far"])
+        new._learn({key: value for key, value in state.items() if key != "max_categories"})
         return new
 
-    def _learn(self, table, kinds: dict[str, str], rows: int) -> None:
-        """Medians and categories from a table as `_read` gives it."""
-        self.kinds_, self.n_rows_ = kinds, rows
-        numbers, categories = self._of_kind("number"), self._of_kind("category")
-        self.had_missing_ = {name: bool(table[name].isna().any()) for name in numbers}
-        one_hot = OneHotEncoder(handle_unknown="ignore", sparse_output=False, dtype="float64")
-        parts = [
-            ("numbers", SimpleImputer(strategy="median", add_indicator=True), numbers),
-            ("categories", one_hot, categories),
-        ]
-        self._parts = ColumnTransformer([part for part in parts if part[2]])
-        self._parts.set_output(transform="default").fit(table)
-        learned = self._parts.named_transformers_["categories"].categories_ if categories else []
-        self.categories_ = {n: some.tolist() for n, some in zip(categories, learned, strict=True)}
-        pairs = [(name, name) for name in numbers]
-        pairs += [(f"{name}={MISSING}", name) for name in numbers if self.had_missing_[name]]
-        pairs += [(f"{n}={value}", n) for n, some in self.categories_.items() for value in some]
-        pairs += [(f"{name}=other", name) for name in categories]
+    def _learn(self, state: dict) -> None:
+        """Take over medians and categories, and name the columns that they make."""
+        self._state, known = state, state["categories"]
+        pairs = [(name, name) for name in state["medians"]]
+        pairs += [(f"{name}={MISSING}", name) for name in state["had_missing"]]
+        pairs += [(f"{name}={value}", name) for name in known for value in known[name]]
+        pairs += [(f"{name}=other", name) for name in known]
         names, sources = zip(*pairs, strict=True)
         if twice := [name for name in names if names.count(name) > 1]:
             raise ValueError(f"table makes the column {twice[0]!r} twice; expected other names")
         self._names, self.sources_ = np.array(names, dtype=object), np.array(sources, dtype=object)
+        self.feature_names_in_ = np.array(state["columns"], dtype=object)
+        self.n_features_in_ = len(state["columns"])
 
-    def _of_kind(self, kind: str) -> list[str]:
-        return [name for name, its_kind in self.kinds_.items() if its_kind == kind]
-
-    def _check_column(self, column, values, name: str, kind: str) -> None:
-        """Raise a ValueError for a column from which nothing can be learned."""
-        if column.isna().all():
-            raise ValueError(f"column {name!r} has no value in {len(column)} rows; expected some")
-        if kind == "number":
-            check_numbers(values, name)
-        else:
-            if not isinstance(column.dtype, pandas().CategoricalDtype):
-                _check_texts(column, name)
-            _check_categories(values, name, self.max_categories)
+    def _filled(self, table) -> np.ndarray:
+        """The numbers (n, numbers) of a table as `_read` gives it, medians in place of NaN."""
+        medians = self._state["medians"]
+        return table[list(medians)].fillna(medians).to_numpy("float64").copy()
 
 
 def _read(frame, kinds: dict[str, str]):
@@ -199,8 +173,8 @@ def _read(frame, kinds: dict[str, str]):
 
 def _check_frame(table) -> None:
     if not is_frame(table):
-        found = f"table is a {type(table).__name__}"
-        raise ValueError(f"{found}; expected a pandas DataFrame, whose columns have names")
+        given = f"table is a {type(table).__name__}"
+        raise ValueError(f"{given}; expected a pandas DataFrame, whose columns have names")
 
 
 # One column, a pandas Series
@@ -222,16 +196,10 @@ def _kind_of(column, name: str) -> str:
         raise _dates_error(name, kind)
     is_text = column.map(lambda cell: isinstance(cell, str))
     if kind in ("mixed-integer", "mixed") and is_text.any():
-        cell = _first(column, is_text)
-        raise ValueError(
-            f"column {name!r} has text among other values: {cell}; expected only numbers, or only "
-            "text"
-        )
-    cell = _first(column, column.notna())
-    raise ValueError(
-        f"column {name!r} holds {kind} values such as {cell}; expected numbers, booleans or "
-        "categories"
-    )
+        problem = f"has text among other values: {_first(column, is_text)}"
+        raise ValueError(f"column {name!r} {problem}; expected only numbers, or only text")
+    problem = f"holds {kind} values such as {_first(column, column.notna())}"
+    raise ValueError(f"column {name!r} {problem}; expected numbers, booleans or categories")
 
 
 def read_column(column, name: str, kind: str):
@@ -255,19 +223,17 @@ def read_column(column, name: str, kind: str):
         (values.abs() > np.finfo("float32").max, "a value that float32 cannot hold"),
     ):
         if wrong.any():
-            cell = _first(column, wrong)
-            raise ValueError(
-                f"column {name!r} has {what}: {cell}; expected finite numbers, or missing ones"
-            )
+            problem = f"column {name!r} has {what}: {_first(column, wrong)}"
+            raise ValueError(f"{problem}; expected finite numbers, or missing ones")
     return values
 
 
 def check_numbers(values, name: str) -> None:
     """Numbers, as `read_column` gives them, must differ by more than float32 rounds them."""
     step = np.spacing(np.float32(values.abs().max()))
-    if 0 < values.std(ddof=0) < FINEST * step:
-        found = f"column {name!r} has values near {values.mean():.10g} that differ by little"
-        raise ValueError(f"{found}, which float32 rounds away; expected them less their mean")
+    if values.min() < values.max() and values.std(ddof=0) < FINEST * step:
+        problem = f"column {name!r} has values near {values.mean():.10g} that differ by little"
+        raise ValueError(f"{problem}, which float32 rounds away; expected them less their mean")
 
 
 def check_is_no_row_number(column, name: str) -> None:
@@ -275,17 +241,26 @@ def check_is_no_row_number(column, name: str) -> None:
     if pandas().api.types.is_integer_dtype(column.dtype) and column.notna().all():
         low, high, n = column.min(), column.max(), len(column)
         if n >= FEWEST_NAMES and high - low == n - 1 and column.is_unique:
-            found = f"column {name!r} numbers the rows, {low} to {high}, each once"
-            raise ValueError(f"{found}; expected a measurement: leave it out (drop)")
+            problem = f"column {name!r} numbers the rows, {low} to {high}, each once"
+            raise ValueError(f"{problem}; expected a measurement: leave it out (drop)")
 
 
-def _check_categories(texts, name: str, most: int) -> None:
-    """Texts, as `read_column` gives them, must be categories and not names."""
-    n, different = len(texts), texts.nunique()
-    if different > most or different == n >= FEWEST_NAMES:
-        found = f"column {name!r} has {different} different texts in {n} rows"
-        expected = f"expected at most {most} (max_categories), and some of them twice"
-        raise ValueError(f"{found}; {expected}: leave names and free text out (drop)")
+def _check_column(column, values, name: str, kind: str, max_categories: int) -> None:
+    """Something must be learned from it: `values` are those of `read_column`."""
+    if column.isna().all():
+        raise ValueError(f"column {name!r} has no value in {len(column)} rows; expected some")
+    if kind == "number":
+        check_numbers(values, name)
+        return
+    if not isinstance(column.dtype, pandas().CategoricalDtype):
+        _check_texts(column, name)
+    n, different = len(values), values.nunique()
+    if different > max_categories or different == n >= FEWEST_NAMES:
+        expected = f"expected at most {max_categories} (max_categories), and some of them twice"
+        raise ValueError(
+            f"column {name!r} has {different} different texts in {n} rows; {expected}: leave names "
+            "and free text out (drop)"
+        )
 
 
 def _check_texts(column, name: str) -> None:
@@ -293,11 +268,11 @@ def _check_texts(column, name: str) -> None:
     different = pandas().Series(column.dropna().unique())
     numbers = pandas().to_numeric(different, errors="coerce").notna()
     if 2 * numbers.sum() > len(different):
-        found = f"column {name!r} has numbers as text, such as {different[numbers].iloc[0]!r}"
+        problem = f"column {name!r} has numbers as text, such as {different[numbers].iloc[0]!r}"
         if not numbers.all():
-            found += f", beside {different[~numbers].iloc[0]!r}"
+            problem += f", beside {different[~numbers].iloc[0]!r}"
         expected = "expected numbers (pandas.to_numeric), or the dtype 'category' if it is meant"
-        raise ValueError(f"{found}; {expected}")
+        raise ValueError(f"{problem}; {expected}")
     if pandas().to_datetime(different, errors="coerce", format="ISO8601", utc=True).notna().all():
         raise _dates_error(name, f"dates such as {different.iloc[0]!r}")
 

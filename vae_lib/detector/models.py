@@ -20,7 +20,7 @@ from ..batches import Form
 from ..classes import ConditionalVAE, Given, MixtureVAE
 from ..likelihoods import Bernoulli, Gaussian
 from ..model import POLICIES, VAE
-from ..scores import Score, fingerprint_of
+from ..scores.base import Score, fingerprint_of
 
 METHODS = "with the methods form(name) and score(images)"
 EXPECTED = "expected a VAE, a list of VAEs, one for each normal class, or a Keras model of your own"

@@ -14,7 +14,7 @@ from ..batches import Form, arrays, whole
 from ..checks import is_real
 from ..classes import ConditionalVAE, Given, check_labels
 from ..model import VAE
-from ..scores.base import scaled
+from ..scores.base import ARGUMENTS, scaled
 from ..scores.fusion import LEAST
 from ..thresholds import METHODS, p_values
 from . import inputs, recipe
@@ -24,19 +24,6 @@ from .models import SCHEMA as MODELS
 
 DEFAULT_SCORES = {1: "joint", 2: "joint", 3: "auto"}  # by the axes of one item
 
-ARGUMENT = {
-    "anyOf": [
-        {"type": ["number", "boolean"]},
-        saving.WORD,
-        {"type": "array", "items": saving.WORD},
-    ]
-}
-SCORE = {
-    "type": "object",
-    "maxProperties": 16,
-    "properties": {name: {"type": "integer", "maximum": 4096} for name in ("draws", "size", "k")},
-    "additionalProperties": ARGUMENT,
-}
 CALIBRATION = saving.object_of(
     threshold={"type": "array", "items": {"type": "number"}, "minItems": 1},
     false_alarm_rate={"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
@@ -48,7 +35,7 @@ SCHEMA = saving.object_of(
     models=MODELS,
     by_class={"type": "boolean"},
     members=saving.COUNT,
-    score=saving.object_of(name=saving.WORD, arguments=SCORE),
+    score=saving.object_of(name=saving.WORD, arguments=ARGUMENTS),
     fits_score={"type": "boolean"},
     learned={"type": "array", "items": {"type": "object"}},
     inputs=inputs.SCHEMA,

@@ -1,8 +1,7 @@
 """What all scores share: blocks of images, what was learned, maps.
 
 Images go through the model in blocks of one size, the last one padded, and Monte Carlo scores use
-the same draws for every image: so a score depends neither on the batch that an image came in, nor
-on the call.
+the same draws for every image.
 """
 
 from __future__ import annotations
@@ -18,13 +17,25 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from .. import saving
 from ..batches import arrays, whole
 from ..model import VAE
 
 SCORES: dict[str, type[Score]] = {}  # every score that has a name
 BLOCK = 16  # images: few enough for one image to be quick, enough for many to be
 CHUNK = 64  # blocks in one call of the graph
-NOT_KEPT = ("_graphs",)  # a copy, or another process, makes its own
+ARGUMENTS = {  # what `Score.arguments` may give, as a JSON schema: bounds for those from a file
+    "type": "object",
+    "maxProperties": 16,
+    "properties": {name: {"type": "integer", "maximum": 4096} for name in ("draws", "size", "k")},
+    "additionalProperties": {
+        "anyOf": [
+            {"type": ["number", "boolean"]},
+            saving.WORD,
+            {"type": "array", "items": saving.WORD},
+        ]
+    },
+}
 _LOCK = threading.RLock()  # tracing is not thread-safe; running a graph is
 
 
@@ -55,22 +66,25 @@ class Score:
         raise NotImplementedError
 
     def check_model(self, vae: VAE) -> None:
-        """Raise a ValueError if the model has not what this score looks at."""
+        """Raise a ValueError for a model that this score cannot look at."""
         if isinstance(vae, type) or not (hasattr(vae, "form") and hasattr(vae, "decode")):
-            found = f"model is a {type(vae).__name__}"
-            raise ValueError(f"{found}; expected a VAE, or a ConditionalVAE's given(c)")
+            expected = "a VAE, or a ConditionalVAE's given(c)"
+            raise ValueError(f"model is a {type(vae).__name__}; expected {expected}")
         if hasattr(vae, "given"):
             raise ValueError("model is a ConditionalVAE; expected it under a class: given(c)")
         if self.standard_prior and hasattr(vae, "log_prior"):
-            found = f"score is {self.label()}, which takes the prior for one standard normal"
-            raise ValueError(f"{found}; expected another one for a {type(vae).__name__}")
+            raise ValueError(
+                f"score is {self.label()}, which takes the prior for one standard normal; "
+                f"expected another one for a {type(vae).__name__}"
+            )
         if self.images_only and len(vae.data_shape) != 3:
-            found = f"score is {self.label()}, which averages over neighbouring pixels"
-            expected = "expected images (height, width, channels)"
-            raise ValueError(f"{found}; {expected}, and data_shape is {vae.data_shape}")
+            raise ValueError(
+                f"score is {self.label()}, which averages over neighbouring pixels; expected "
+                f"images (height, width, channels), and data_shape is {vae.data_shape}"
+            )
 
     def suits(self, vae: VAE) -> bool:
-        """Whether the model has what this score looks at."""
+        """Whether `check_model` takes the model."""
         try:
             self.check_model(vae)
         except ValueError:
@@ -119,8 +133,8 @@ class Score:
                 if not self.learned:
                     raise
                 self._check_weights(fingerprint_of(vae))
-                found = f"score is {self.label()}, whose state does not fit the model"
-                raise ValueError(f"{found}; expected what `state` gives") from error
+                problem = f"score is {self.label()}, whose state does not fit the model"
+                raise ValueError(f"{problem}; expected what `state` gives") from error
             self._check_finite(values, seen)
             parts.append(values)
             seen += len(values)
@@ -131,25 +145,25 @@ class Score:
         return np.concatenate(parts), model
 
     def trace(self, vae: VAE) -> None:
-        """Make the graph for this model; a ValueError tells what does not fit."""
+        """Make the graph for this model; a ValueError says what does not fit."""
         self.check_model(vae)
         self._graph(vae, pixels=False)
 
     def _check_fitted(self) -> None:
         if not self.fitted:
-            raise ValueError(f"score is {self.label()}, which has to be fitted: call fit")
+            raise ValueError(f"score is {self.label()}, which has not been fitted: call fit")
 
     def _check_weights(self, model: bytes) -> None:
         if self._model not in (None, model):
-            found = f"score is {self.label()}, which was fitted on a model with other weights"
-            raise ValueError(f"{found}; call fit again, with this model")
+            problem = f"score is {self.label()}, which was fitted on a model with other weights"
+            raise ValueError(f"{problem}; call fit again, with this model")
 
     def label(self) -> str:
         """What messages call it."""
         return type(self).__name__ if self.name is None else repr(self.name)
 
     def arguments(self) -> dict:
-        """What makes a score like this one, as JSON knows it."""
+        """What `get` makes a score like this one of; in a file as `ARGUMENTS` says."""
         own = vars(type(self))
         if "__dataclass_fields__" not in own and "__init__" in own:
             raise ValueError(f"score is a {self.label()}; expected a dataclass, or no __init__")
@@ -163,8 +177,7 @@ class Score:
 
     def state(self) -> dict[str, np.ndarray]:
         """What `fit` has learned, by name."""
-        if not self.fitted:
-            raise ValueError(f"score is {self.label()}, which has not been fitted: call fit")
+        self._check_fitted()
         return {name: getattr(self, name).numpy() for name in self.learned}
 
     def set_state(self, state: dict[str, np.ndarray]) -> None:
@@ -184,13 +197,18 @@ class Score:
         self._model = None
         self.__dict__.pop("_graphs", None)  # they know what was learned before
 
+    def _learn(self, vae: VAE, **learned: np.ndarray) -> None:
+        """Take what `fit` made of this model."""
+        Score.set_state(self, learned)  # its own alone, without that of parts
+        self._model = fingerprint_of(vae)
+
     def copy(self) -> Score:
         """Another score of this kind, with what it has learned."""
         return copy.deepcopy(self)
 
     def __getstate__(self) -> dict:
-        """For copies, pickles and other processes."""
-        return {k: v for k, v in self.__dict__.items() if k not in NOT_KEPT}
+        """For copies, pickles and other processes, which make their own graphs."""
+        return {k: v for k, v in self.__dict__.items() if k != "_graphs"}
 
     def _normal(self, vae: VAE, images, fewest: int, name: str = "images") -> np.ndarray:
         """The images to fit on, checked."""
@@ -263,8 +281,6 @@ def fingerprint(vae: VAE):
 
 def fingerprint_of(vae: VAE) -> bytes:
     """The digest of the weights as they are now."""
-    if isinstance(vae, type) or not (hasattr(vae, "form") and hasattr(vae, "decode")):
-        raise ValueError(f"model is a {type(vae).__name__}; expected a VAE")
     return fingerprint(vae).numpy().tobytes()
 
 
@@ -280,12 +296,11 @@ def total(terms):
     return ops.sum(terms, axis=tuple(range(1, len(terms.shape))))
 
 
-def get(score: str | Score) -> Score:
-    """A new score from its name in `SCORES`, or the object itself."""
-    if isinstance(score, Score):
+def get(score: str | Score, **arguments) -> Score:
+    """A new score from its name in `SCORES` and its arguments, or the object itself."""
+    if isinstance(score, Score) and not arguments:
         return score
     if not isinstance(score, str) or score not in SCORES:
-        raise ValueError(
-            f"score is {score!r}; expected one of {tuple(SCORES)}, or an object of them"
-        )
-    return SCORES[score]()
+        expected = f"one of {tuple(SCORES)}, or an object of them"
+        raise ValueError(f"score is {score!r}; expected {expected}")
+    return SCORES[score](**arguments)

@@ -13,7 +13,7 @@ from sklearn.covariance import LedoitWolf
 
 from ..checks import check_count, is_real
 from ..model import VAE
-from .base import Score, fingerprint_of
+from .base import Score
 from .errors import residual
 
 SMALLEST = 1e-3  # deviation of a residual: a column that every row has right may not decide alone
@@ -46,12 +46,11 @@ class LatentDistance(Score):
         features = self.features(vae, self._normal(vae, images, self.fewest))
         features = ops.convert_to_numpy(features)
         if not np.isfinite(features).all():
-            found = f"score is {self.label()}, and what it learns from is not finite"
-            raise ValueError(f"{found}; expected a model without NaN in its weights")
+            problem = f"score is {self.label()}, and what it learns from is not finite"
+            raise ValueError(f"{problem}; expected a model without NaN in its weights")
         estimate = LedoitWolf().fit(features.astype("float64"))
         root = np.linalg.cholesky(estimate.precision_ + 1e-9 * np.eye(features.shape[1]))
-        self.set_state({"center": estimate.location_, "whitening": root})
-        self._model = fingerprint_of(vae)
+        self._learn(vae, center=estimate.location_, whitening=root)
         return self
 
 
@@ -130,8 +129,7 @@ class NeighbourDistance(Score):
     def fit(self, vae: VAE, images: np.ndarray, held_out=None) -> NeighbourDistance:
         """Keep the features of normal images (n, *data_shape), n at least k."""
         images = self._normal(vae, images, self.fewest)
-        self.set_state({"references": self.features(vae, images)})
-        self._model = fingerprint_of(vae)
+        self._learn(vae, references=self.features(vae, images))
         return self
 
 
@@ -191,8 +189,7 @@ class JointDistance(Score):
         deviation = np.std(_flat(residual(vae, new)), axis=0) + SMALLEST
         self.deviation = tf.constant(deviation, vae.variable_dtype)
         references = ops.convert_to_numpy(self.features(vae, images))
-        self.set_state({"deviation": deviation, "references": references})
-        self._model = fingerprint_of(vae)
+        self._learn(vae, deviation=deviation, references=references)
         return self
 
 

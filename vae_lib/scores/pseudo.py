@@ -8,22 +8,22 @@ from keras import ops
 
 def swapped_patch(images: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
     """A rectangle of half the sides comes from another image; CutMix, Yun et al. (2019)."""
-    order, found, others = rng.permutation(len(images)), images.copy(), np.empty_like(images)
+    order, patched, others = rng.permutation(len(images)), images.copy(), np.empty_like(images)
     others[order] = images[np.roll(order, 1)]  # so that no image gets its own
     sides = [side // 2 for side in images.shape[1:3]]
     for i in range(len(images)):
         here = _window(images.shape, sides, rng)
-        found[i][here] = others[i][here]
-    return found
+        patched[i][here] = others[i][here]
+    return patched
 
 
 def moved_patch(images: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
     """A rectangle of a third of the sides is pasted elsewhere; CutPaste, Li et al. (2021)."""
-    found, sides = images.copy(), [max(side // 3, 1) for side in images.shape[1:3]]
+    pasted, sides = images.copy(), [max(side // 3, 1) for side in images.shape[1:3]]
     for i in range(len(images)):
         there, here = (_window(images.shape, sides, rng) for _ in range(2))
-        found[i][there] = images[i][here]
-    return found
+        pasted[i][there] = images[i][here]
+    return pasted
 
 
 def turned(images: np.ndarray, rng: np.random.RandomState) -> np.ndarray:

@@ -1,8 +1,9 @@
-"""With labels: p(x given z, y), and the model under one class."""
+"""Many normal classes: a conditional VAE where labels exist, a mixture prior where they do not."""
 
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Sequence
 
 import keras
@@ -10,19 +11,17 @@ import numpy as np
 import tensorflow as tf
 from keras import layers, ops
 
-from .. import batches
-from ..checked_model import check_parts
-from ..checks import check_count, check_input, check_sizes, check_weights, plain_array
-from ..model import VAE, bounded
-from . import networks
-from .labels import check_labels
+from . import losses, networks
+from .batches import asserted, is_stream
+from .checks import check_count, check_input, check_labels, check_sizes, plain_array
+from .model import VAE, bounded
 
 
 class Given:
     """A `ConditionalVAE` under one class: `scores` and `losses` use it as they use a VAE."""
 
     reparameterize, draw, reconstruct = VAE.reparameterize, VAE.draw, VAE.reconstruct
-    sample, form, __call__ = VAE.sample, VAE.form, VAE.call
+    sample, draw_prior, form, __call__ = VAE.sample, VAE.draw_prior, VAE.form, VAE.call
     standardise, expected = VAE.standardise, VAE.expected
 
     def __init__(self, model: ConditionalVAE, y):
@@ -79,24 +78,21 @@ class ConditionalVAE(VAE):
         **kwargs,
     ):
         check_count("classes", classes)
-        shape, latent_dim, layers_ = check_sizes(data_shape, latent_dim, hidden or ())
-        sizes = {} if hidden is None else {"hidden": layers_}
-        own, classes = (encoder is not None, decoder is not None), int(classes)
-        for name, given in (("encoder", encoder), ("decoder", decoder)):
-            if not (given is None or isinstance(given, keras.Layer)):
-                found = f"{name} is a {type(given).__name__}"
+        data_shape, latent_dim, units = check_sizes(
+            data_shape, latent_dim, () if hidden is None else hidden
+        )
+        for name, part in (("encoder", encoder), ("decoder", decoder)):
+            if not (part is None or isinstance(part, keras.Layer)):
+                found = f"{name} is a {type(part).__name__}"
                 raise ValueError(f"{found}; expected a Keras model or layer")
-        encoder = (
-            encoder if own[0] else networks.encoder(network, shape, latent_dim, classes, sizes)
-        )
-        decoder = (
-            decoder if own[1] else networks.decoder(network, shape, latent_dim, classes, sizes)
-        )
+        own, classes = (encoder is not None, decoder is not None), int(classes)
+        sizes = {} if hidden is None else {"hidden": units}
+        plan = (network, data_shape, latent_dim, classes, sizes)
         pair = {
-            "encoder": networks.Conditioned(encoder, classes),
-            "decoder": networks.Conditioned(decoder, classes),
+            "encoder": Conditioned(encoder if own[0] else _encoder(*plan), classes),
+            "decoder": Conditioned(decoder if own[1] else _decoder(*plan), classes),
         }
-        super().__init__(latent_dim, likelihood, shape, network, hidden, **pair, **kwargs)
+        super().__init__(latent_dim, likelihood, data_shape, network, hidden, **pair, **kwargs)
         self._own, self._config["own"] = own, (False, False)  # `get_config` unpacks them
         self.classes = classes
         self._given: dict[int, Given] = {}
@@ -155,33 +151,9 @@ class ConditionalVAE(VAE):
         (x, y), _, _ = keras.utils.unpack_x_y_sample_weight(batch)
         return self.reconstruct(x, y)
 
-    def fit(self, x=None, y=None, *, validation_data=None, sample_weight=None, **kwargs):
-        """As in Keras; validation_data is (x, y), (x, y, weight) or batches of them."""
-        self.adapt_once(x)
-        x, y = self._pair(x, y)
-        if isinstance(validation_data, (tuple, list)):
-            check_parts(validation_data)
-            x_val, y_val, weight = keras.utils.unpack_x_y_sample_weight(tuple(validation_data))
-            validation_data = (*self._pair(x_val, y_val, "validation_data"), weight)
-        elif validation_data is not None:
-            validation_data, _ = self._pair(validation_data, None, "validation_data")
-        if sample_weight is not None and y is not None:
-            check_weights(sample_weight, len(y))
-        return self._fit(
-            x, y, validation_data=validation_data, sample_weight=sample_weight, **kwargs
-        )
-
-    def evaluate(self, x=None, y=None, **kwargs):
-        """As in Keras; the same noise in every batch, as in `VAE`."""
-        if not kwargs.get("_use_cached_eval_dataset"):  # `fit` has looked at its validation data
-            x, y = self._pair(x, y)
-        with batches.plain_errors():
-            return keras.Model.evaluate(self, x, y, **kwargs)
-
     def predict(self, x, y=None, **kwargs):
         """As in Keras; reconstructions E[x given z, y], in the shape of x."""
-        with batches.plain_errors():
-            return keras.Model.predict(self, self._pair(x, y)[0], **kwargs)
+        return self._predict(self._prepare(x, y)[0], **kwargs)
 
     def get_config(self):
         """Everything that `from_config` needs."""
@@ -195,31 +167,124 @@ class ConditionalVAE(VAE):
         check_labels(y, x.shape[0], self.classes)
         return Given(self, y)
 
-    def _pair(self, x, y, name: str = "x"):
+    def _prepare(self, x, y=None, sample_weight=None, name: str = "x"):
         """(x, y) as the model's input, and y once more, since Keras wants a target beside it."""
-        checked = self._checked(x, name)
-        if not batches.is_stream(x):
-            label = "y" if name == "x" else f"y of {name}"
-            check_labels(y, len(x), self.classes, label)
-            y = np.asarray(y)
-            return (np.asarray(x), y), y
-        if y is not None:
+        if is_stream(x) and y is not None:
             raise ValueError(f"y came beside {name}, which has batches; expected batches (x, y)")
-        return batches.mapped(checked, functools.partial(_paired, self.classes, name)), None
+        x, _ = super()._prepare(x, y, sample_weight, name)
+        if is_stream(x):
+            pair = functools.partial(_paired, self.classes, name)
+            return x.map(tf.autograph.experimental.do_not_convert(pair)), None
+        check_labels(y, len(x), self.classes, "y" if name == "x" else f"y of {name}")
+        y = np.asarray(y)
+        return (np.asarray(x), y), y
 
 
 def _paired(classes: int, name: str, *batch):
-    """((x, y), y, ...) from a batch (x, y, ...): tensors of a pipeline, or arrays."""
+    """((x, y), y, ...) from a batch (x, y, ...) of a dataset."""
     if len(batch) < 2:
         raise ValueError(f"{name} has batches of x alone; expected (x, y) with the class of each")
     x, y = batch[:2]
-    if not tf.is_symbolic_tensor(y):
-        check_labels(y, len(x), classes, f"y of {name}")
-        return ((x, y), *batch[1:])
     if not y.dtype.is_integer or y.shape.rank not in (None, 1):
         expected = f"expected integers in 0..{classes - 1}"
         raise ValueError(f"{name} has labels of {y.dtype.name} {y.shape}; {expected}")
     valid = tf.reduce_all((y >= 0) & (y < classes))
     message = f"{name} has labels {{}}; expected integers in 0..{classes - 1}"
-    with tf.control_dependencies(batches.asserted(valid, message, y)):
+    with tf.control_dependencies(asserted(valid, message, y)):
         return ((x, tf.identity(y)), *batch[1:])
+
+
+@keras.saving.register_keras_serializable(package="vae_lib")
+class Conditioned(layers.Layer):
+    """A network of two inputs, x or z and a class as zeros and a one (n, classes)."""
+
+    def __init__(self, network: keras.Model, classes: int, **kwargs):
+        super().__init__(**kwargs)
+        self.network, self.classes = network, classes
+        self.built = True
+
+    def call(self, x, one_hot=None):
+        """What the network gives; `VAE` looks at its shape without a class."""
+        if one_hot is None:
+            one_hot = ops.zeros((ops.shape(x)[0], self.classes))
+        return self.network([x, one_hot])
+
+
+def _encoder(network: str, data_shape, latent_dim: int, classes: int, sizes) -> keras.Model:
+    """The encoder of `networks`, with the class as one more channel, or as columns."""
+    x, y = keras.Input(data_shape, name="x"), keras.Input((classes,), name="y")
+    place = y
+    if len(data_shape) > 1:
+        place = layers.Dense(math.prod(data_shape[:-1]), use_bias=False, name="class_map")(y)
+        place = layers.Reshape((*data_shape[:-1], 1))(place)
+    both = layers.Concatenate()([x, place])
+    make, _ = networks.builders(network)
+    return keras.Model([x, y], make(both.shape[1:], latent_dim, **sizes)(both), name="encoder")
+
+
+def _decoder(network: str, data_shape, latent_dim: int, classes: int, sizes) -> keras.Model:
+    """The decoder of `networks`, where the class stands beside z."""
+    z, y = keras.Input((latent_dim,), name="z"), keras.Input((classes,), name="y")
+    _, make = networks.builders(network)
+    inner = make(data_shape, latent_dim + classes, **sizes)
+    return keras.Model([z, y], inner(layers.Concatenate()([z, y])), name="decoder")
+
+
+@keras.saving.register_keras_serializable(package="vae_lib")
+class MixtureVAE(VAE):
+    """A VAE whose prior p(z) is a learned mixture of diagonal normals; Jiang et al. (2017), "VaDE".
+
+    Args:
+        components: number of normals in the prior.
+
+    The other arguments are those of `VAE`. The KL term has no closed form here: training and
+    `evaluate` estimate it from one draw, log q(z given x) - log p(z), without bias, so that the
+    ELBO stays a lower bound on log p(x); `kl` may be below 0 for single images.
+    """
+
+    def __init__(self, components: int = 10, **kwargs):
+        check_count("components", components)
+        self.components = int(components)  # before the rest, since that calls `build`
+        super().__init__(**kwargs)
+
+    def build(self, input_shape: Sequence[int | None]) -> None:
+        """Create the prior; its means differ from the start, or all components would stay one."""
+        if not self.built:
+            shape = (self.components, self.latent_dim)
+            start = "zeros" if self.components == 1 else keras.initializers.RandomNormal(stddev=1.0)
+            self.prior_mean = self.add_weight(shape=shape, initializer=start, name="prior_mean")
+            self.prior_log_var = self.add_weight(
+                shape=shape, initializer="zeros", name="prior_log_var"
+            )
+            self.prior_logits = self.add_weight(
+                shape=shape[:1], initializer="zeros", name="prior_logits"
+            )
+        super().build(input_shape)
+
+    def log_prior(self, z):
+        """log p(z) of the mixture, (n,), in nats."""
+        check_input(z, (self.latent_dim,), unit_interval=False, name="z")
+        return ops.logsumexp(self._log_joint(z), axis=-1)
+
+    def responsibilities(self, x):
+        """p(component given z) at z = the posterior mean: (n, components), rows sum to 1."""
+        return ops.softmax(self._log_joint(self.encode(x)[0]), axis=-1)
+
+    def draw_prior(self, n: int, noise: keras.random.SeedGenerator):
+        """n draws of z from the mixture, (n, latent_dim)."""
+        which = keras.random.categorical(self.prior_logits[None], n, seed=noise)[0]
+        mean, log_var = (ops.take(w, which, axis=0) for w in (self.prior_mean, self.prior_log_var))
+        return self.reparameterize(mean, log_var, seed=noise)
+
+    def kl(self, y_pred):
+        """log q(z given x) - log p(z) at the z of the pass: (n,), in nats."""
+        log_q = losses.log_posterior(y_pred["eps"], y_pred["log_var"])
+        return log_q - self.log_prior(y_pred["z"])
+
+    def get_config(self):
+        """Everything that `from_config` needs."""
+        return {**super().get_config(), "components": self.components}
+
+    def _log_joint(self, z):
+        mean, log_var = self.prior_mean, self.prior_log_var
+        return ops.log_softmax(self.prior_logits) + losses.log_normal(z[:, None], mean, log_var)
