@@ -22,7 +22,8 @@ from .race import CONTEXT
 
 MOST = 5000  # rows of a table
 LEAST = 20  # normal rows of a table
-NAMES = ("vae_lib", "vae_lib_one_model", "knn_5", "knn_3", "lof", "isolation_forest", "pca")
+OURS = ("vae_lib_linear", "vae_lib_one_model", "vae_lib")
+NAMES = (*OURS, "knn_5", "knn_3", "lof", "isolation_forest", "pca")
 OF_PYOD = ("ecod", "pyod_vae", "pyod_autoencoder")
 SETTINGS = {"network": "dense", "hidden": (64,), "latent_dim": 16}
 CHOSEN = "joint"
@@ -146,7 +147,7 @@ def summary(by_name: dict[str, dict]) -> dict[str, dict]:
 
 def _scores(name: str, train: np.ndarray, test: np.ndarray, seed: int, threads: int) -> dict:
     start = record.cpu_seconds()
-    make = _vae_lib if name.startswith("vae_lib") else _rival
+    make = _vae_lib if name in OURS else _rival
     found = make(name, train, seed, threads)(test)
     # a rival's NaN or infinity, far out, is its most anomalous; ours would be an error
     scores = np.nan_to_num(np.asarray(found, "float64"), nan=1e300, posinf=1e300)
@@ -154,19 +155,24 @@ def _scores(name: str, train: np.ndarray, test: np.ndarray, seed: int, threads: 
 
 
 def _vae_lib(name: str, train: np.ndarray, seed: int, threads: int) -> peers.Scorer:
-    """One model, or the mean of the log-scores of `MODELS` with other seeds and held-out rows."""
-    one = name == "vae_lib_one_model"
-    models = [_one_model(train, seed * MODELS + m) for m in range(1 if one else MODELS)]
+    """The linear model, which is the default; a deep one; or `MODELS` deep ones.
+
+    Of several, with other seeds and other rows held out, the log-scores are averaged.
+    """
+    network = "linear" if name == "vae_lib_linear" else SETTINGS["network"]
+    count = MODELS if name == "vae_lib" else 1
+    models = [_one_model(network, train, seed * MODELS + m) for m in range(count)]
     return lambda new: np.mean([np.log(score(new) + 1e-9) for score in models], axis=0)
 
 
-def _one_model(train: np.ndarray, seed: int) -> peers.Scorer:
-    """Stopped by the bound of a fifth of the training rows, which have no labels."""
+def _one_model(network: str, train: np.ndarray, seed: int) -> peers.Scorer:
+    """A deep one is stopped by the bound of a fifth of the training rows, which have no labels."""
     from vae_lib import scores
     from vae_lib.detector.recipe import Recipe
 
-    sizes = {name: SETTINGS[name] for name in ("hidden", "latent_dim")}
-    vae, held = Recipe(**sizes).train(train, seed, CHOSEN)
+    hidden = None if network == "linear" else SETTINGS["hidden"]
+    recipe = Recipe(network=network, hidden=hidden, latent_dim=SETTINGS["latent_dim"])
+    vae, held = recipe.train(train, seed, CHOSEN)
     score = scores.get(CHOSEN).fit(vae, train, held)
     return lambda new: score(vae, new)
 

@@ -14,7 +14,7 @@ from sklearn.metrics import roc_auc_score
 from tables_for_tests import QUICK, rows, strange_rows
 
 from vae_lib import VAE, AnomalyDetector, Stream, data, explanations, scores, series, thresholds
-from vae_lib.detector.recipe import Recipe
+from vae_lib.detector.recipe import LOOKS, PATIENCE, Recipe
 
 
 @pytest.fixture(scope="module")
@@ -231,7 +231,7 @@ def test_training_stops_when_held_out_rows_fare_no_better(monkeypatch):
     sizes = {"hidden": (16,), "latent_dim": 2, "learning_rate": 0.05}
     Recipe(epochs=200, **sizes).train(table, 0)
     Recipe(epochs=3, early_stopping=False, **sizes).train(table, 0)
-    assert 25 <= len(seen[0].epoch) < 200 and len(seen[1].epoch) == 3
+    assert PATIENCE < len(seen[0].epoch) < LOOKS and len(seen[1].epoch) == 6  # steps
 
 
 def test_progress_is_shown_only_if_asked_for(capsys):
