@@ -84,7 +84,7 @@ def test_company_and_order_change_no_bit(detector):
     x, order = images(150, 1), np.random.RandomState(0).permutation(150)
     np.testing.assert_array_equal(detector.score(x[order]), detector.score(x)[order])
     np.testing.assert_array_equal(detector.score(x[5:6]), detector.score(x)[5:6])
-    batches = (x[i : i + 40] for i in range(0, 150, 40))
+    batches = tf.data.Dataset.from_tensor_slices(x).batch(40)
     np.testing.assert_array_equal(detector.score(batches), detector.score(x))
 
 
