@@ -1,6 +1,7 @@
 """Whether the records still hold after a change of the library that should change no result.
 
 Two of the shortest benchmarks are run again, one of images and one of tables, with the first seed.
+(The tables are left out where their record is of the present library already.)
 Where each figure equals the record's, all records of the same library take the present fingerprint,
 save those with a score that was changed on purpose (`--changed`): they are to be measured again.
 """
@@ -23,16 +24,17 @@ IMAGES, TABLES = "one_class_letters", "tables_keel"
 def run(arguments: argparse.Namespace) -> None:
     """Compare, then renew the fingerprints; raises `record.Unusable` where a figure differs."""
     before = _read(FOLDER, IMAGES)["library"]
-    if _read(FOLDER, TABLES)["library"] != before:
+    of_tables = _read(FOLDER, TABLES)["library"]
+    measured = of_tables == record.library()  # anew, since the library is as it is
+    if not measured and of_tables != before:
         raise record.Unusable(f"{IMAGES} and {TABLES} are of two libraries; expected one")
     common = {"threads": arguments.threads, "work": arguments.work, "seeds": 1}
     one_class.run(argparse.Namespace(name="one_class", data=arguments.letters, **common))
-    of_tables = {"name": "tables", "data": arguments.keel, "detectors": ["vae_lib_one_model"]}
-    tables.run(argparse.Namespace(**of_tables, **common))
-    differing = [
-        *_differing(IMAGES, lambda results: results["auroc"]),
-        *_differing(TABLES, lambda results: results),
-    ]
+    differing = _differing(IMAGES, lambda results: results["auroc"])
+    if not measured:
+        options = {"name": "tables", "data": arguments.keel, "detectors": ["vae_lib_one_model"]}
+        tables.run(argparse.Namespace(**options, **common))
+        differing += _differing(TABLES, lambda results: results)
     told = ", ".join(text for key, text in differing if key not in arguments.changed)
     if told:
         raise record.Unusable(f"figures have changed ({told}); expected a run of all benchmarks")
