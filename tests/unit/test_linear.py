@@ -159,4 +159,5 @@ def test_rows_and_windows_are_linear_unless_another_network_is_asked_for() -> No
     assert AnomalyDetector().fit(rows()).model.network == "linear"
     windows = rows().reshape(50, 8, 8)
     assert AnomalyDetector().fit(windows).model.network == "linear"
-    assert AnomalyDetector(network="dense", epochs=1).fit(rows()).model.network == "dense"
+    for asked in ({"network": "dense", "epochs": 1}, {"epochs": 1}, {"batch_size": 99}):
+        assert AnomalyDetector(**asked).fit(rows(60)).model.network == "dense"

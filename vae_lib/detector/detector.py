@@ -43,9 +43,9 @@ class AnomalyDetector:
         n_models: for `fit`, how many VAEs, with other seeds and other items held out. Their scores
             are averaged, by the geometric mean where scores cannot be negative.
         latent_dim, network, hidden: for `fit`, sizes of the VAE; see `VAE`. A `network` of None is
-            "linear" for rows and windows, solved at once, and "dense" for images and with `hidden`.
-        epochs, batch_size: of a network that is trained; None takes about 3,000 steps of 16 to 64
-            items, in 20 to 300 epochs.
+            "linear", solved at once, for rows and windows, unless `hidden`, `epochs` or
+            `batch_size` ask for a training; else "dense".
+        epochs, batch_size: None takes about 3,000 steps of 16 to 64 items, in 20 to 300 epochs.
         learning_rate: of Adam.
         early_stopping: whether training ends, and goes back, when held-out items fare no better.
         max_categories: the most that a column of a table may have; see `data.TableEncoder`.

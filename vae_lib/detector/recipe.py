@@ -95,7 +95,8 @@ class Recipe:
     def _model(self, data_shape: tuple[int, ...]) -> VAE:
         """Rows and windows are standardised; pictures, in 0 to 1, are not."""
         pictures, hidden = len(data_shape) == 3, self.hidden
-        network = self.network or ("linear" if hidden is None and not pictures else "dense")
+        trained = pictures or (hidden, self.epochs, self.batch_size) != (None, None, None)
+        network = self.network or ("dense" if trained else "linear")
         if hidden is None and not pictures and network == "dense":
             hidden = (64,)
         sizes = (data_shape, network, hidden)
