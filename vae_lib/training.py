@@ -95,13 +95,18 @@ def shuffled(x: np.ndarray, batch_size: int = 32, seed: int = 0) -> tf.data.Data
     hundred steps run in one call: a small model, which mostly waits between steps, trains in a
     fraction of the time, and validation comes every hundred steps and not every epoch.
     """
-    check_count("batch_size", batch_size)
     check_seed("seed", seed)
-    if not hasattr(x, "__array__") or np.ma.isMA(x) or not (np.ndim(x) and len(x)):
-        raise ValueError(f"x is {x!r:.60}; expected an array of at least one example, no mask")
-    x = tf.constant(np.asarray(x))
+    x = tf.constant(_examples(x, batch_size))
     index = tf.data.Dataset.range(len(x)).shuffle(len(x), seed=seed).repeat().batch(batch_size)
     return index.map(functools.partial(tf.gather, x)).prefetch(1)
+
+
+def _examples(x, batch_size: object) -> np.ndarray:
+    """x as an array to take batches from."""
+    check_count("batch_size", batch_size)
+    if not hasattr(x, "__array__") or np.ma.isMA(x) or not (np.ndim(x) and len(x)):
+        raise ValueError(f"x is {x!r:.60}; expected an array of at least one example, no mask")
+    return np.asarray(x)
 
 
 def _means(loss, terms: dict[str, keras.metrics.Metric]) -> list[tuple[str, float]]:
@@ -189,10 +194,7 @@ class Resume(keras.callbacks.BackupAndRestore):
 
     def batches(self, x: np.ndarray, batch_size: int = 32) -> tf.data.Dataset:
         """Batches of x in an order that is new in every epoch, and known from its number."""
-        check_count("batch_size", batch_size)
-        if not hasattr(x, "__array__") or np.ma.isMA(x) or not (np.ndim(x) and len(x)):
-            raise ValueError(f"x is {x!r:.60}; expected an array of at least one example, no mask")
-        x = np.asarray(x)
+        x = _examples(x, batch_size)
         self._data[f"{x.shape} {x.dtype} {_digest(x.tobytes())}"] = int(batch_size)
 
         def order(_):

@@ -11,8 +11,8 @@ from sklearn.exceptions import NotFittedError
 
 from .. import explanations, saving, scores
 from ..batches import Form, arrays, whole
-from ..checks import is_real
-from ..classes import ConditionalVAE, Given, check_labels
+from ..checks import check_labels, is_real
+from ..classes import ConditionalVAE, Given
 from ..model import VAE
 from ..scores.base import ARGUMENTS, scaled
 from ..scores.fusion import LEAST
